@@ -1,0 +1,89 @@
+"""Every mail the accounts room sends: one function, three templates, one key and one category each."""
+
+from django.urls import reverse
+
+from marketplace.core.ids import new_id
+from marketplace.core.links import absolute
+from marketplace.mail.models import Category, OutgoingEmail
+from marketplace.mail.services import send
+
+from .models import User
+
+CODE_MINUTES = 15
+
+
+def _welcome_key(user: User) -> str:
+    return f"welcome:{user.public_id}"
+
+
+def was_welcomed(user: User) -> bool:
+    """Whether the welcome mail of this sign-up is queued or sent."""
+    return OutgoingEmail.objects.filter(key=_welcome_key(user)).exists()
+
+
+def welcome(user: User, *, code: str) -> None:
+    """The one welcome mail of a sign-up, with a single-use code and never a password (AL-35, AL-36)."""
+    send(
+        user,
+        category=Category.VERIFICATION,
+        template="accounts/email/welcome",
+        context={"code": code, "minutes": CODE_MINUTES},
+        key=_welcome_key(user),
+    )
+
+
+def verification(user: User, *, code: str, to: str) -> None:
+    """A single-use code for ``to``: a repeated one, or one for a new address."""
+    send(
+        user,
+        category=Category.VERIFICATION,
+        template="accounts/email/verification",
+        context={"code": code, "minutes": CODE_MINUTES},
+        key=f"verification:{new_id()}",
+        to=to,
+    )
+
+
+def account_exists(user: User) -> None:
+    """Somebody signed up with an address that has an account; only its owner learns it (no enumeration)."""
+    send(
+        user,
+        category=Category.SECURITY,
+        template="accounts/email/account_exists",
+        context={"login_url": absolute("account_login"), "reset_url": absolute("account_reset_password")},
+        key=f"account-exists:{new_id()}",
+    )
+
+
+def reset_code(user: User, *, code: str) -> None:
+    """A single-use code for a new password."""
+    send(
+        user,
+        category=Category.SECURITY,
+        template="accounts/email/reset_code",
+        context={"code": code},
+        key=f"reset-code:{new_id()}",
+    )
+
+
+def password_changed(user: User) -> None:
+    """The password is a new one. Without the IP and browser that allauth would print (AL-30)."""
+    send(
+        user,
+        category=Category.SECURITY,
+        template="accounts/email/password_changed",
+        context={"reset_url": absolute("account_reset_password")},
+        key=f"password-changed:{new_id()}",
+    )
+
+
+def email_changed(user: User, *, old: str) -> None:
+    """Tell the old address that the account has a new one (AL-49)."""
+    send(
+        user,
+        category=Category.SECURITY,
+        template="accounts/email/email_changed",
+        context={"account_path": reverse("accounts:profile")},
+        key=f"email-changed:{new_id()}",
+        to=old,
+    )

@@ -1,0 +1,83 @@
+"""What happens to an account."""
+
+from datetime import datetime
+
+from django.db import transaction
+
+from marketplace.core import clock
+from marketplace.core.refusals import Refusal
+from privacy.policy.models import PolicyVersion
+from privacy.policy.services import accept
+
+from . import emails
+from .models import User
+
+
+class NotVerified(Refusal):
+    """The member has not proved to read their email yet (AL-07)."""
+
+    status = 403
+    message = "Please confirm your email address first. We sent you a code."
+
+
+class NotAllowed(Refusal):
+    """The account is switched off."""
+
+    status = 403
+    message = "This account is closed."
+
+
+class HandleTaken(Refusal):
+    """Somebody took the handle a moment ago."""
+
+    message = "Somebody took this name a moment ago. Please go back and choose another."
+
+
+@transaction.atomic
+def register(user: User, *, terms: PolicyVersion, terms_sha256: str) -> None:
+    """Save a new member who agreed to ``terms`` and said to be 18 or older (LR-34), on the sign-up form.
+
+    Raises:
+        StaleText: the form was shown with another text.
+        IntegrityError: email or handle were taken a moment ago.
+    """
+    user.adult_stated_at = clock.now()
+    user.save()
+    accept(user, terms, sha256=terms_sha256, surface="accounts:signup")
+
+
+def mark_verified(user: User) -> None:
+    """The member proved to read their email."""
+    user.email_verified_at = clock.now()
+    user.save(update_fields=["email_verified_at"])
+
+
+def require_verified(user: User) -> None:
+    """Pass only members who may put money in and buy (AL-07).
+
+    Raises:
+        NotAllowed: the account is switched off.
+        NotVerified: the email is not proved.
+    """
+    if not user.is_active:
+        raise NotAllowed
+    if not user.is_verified:
+        raise NotVerified
+
+
+def mark_as_buyer(user_id: int, *, at: datetime) -> None:
+    """Remember when the member bought for the first time; later purchases change nothing."""
+    User.objects.filter(pk=user_id, first_purchase_at=None).update(first_purchase_at=at)
+
+
+def choose_theme(user: User, theme: str) -> None:
+    """Keep the member's colour scheme."""
+    User.objects.filter(pk=user.pk).update(theme=User.Theme(theme))
+
+
+def send_code(user: User, code: str, *, to: str) -> None:
+    """Send a verification code to ``to``. The first for an account is the welcome mail, later ones are plain (AL-35)."""
+    if user.email_verified_at is None and not emails.was_welcomed(user):
+        emails.welcome(user, code=code)
+    else:
+        emails.verification(user, code=code, to=to)

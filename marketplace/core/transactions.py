@@ -1,0 +1,50 @@
+"""One service function = one transaction, tried again when the database asks for it."""
+
+import random
+import time
+from collections.abc import Callable
+from functools import wraps
+from typing import ParamSpec, TypeVar
+
+from django.db import DatabaseError, OperationalError, transaction
+
+from .refusals import Busy
+
+P = ParamSpec("P")
+R = TypeVar("R")
+ATTEMPTS = 4
+# deadlock, serialization failure, lock not available
+_RETRY = {"40P01", "40001", "55P03"}
+
+
+def _asks_for_retry(error: DatabaseError) -> bool:
+    code = getattr(error.__cause__, "sqlstate", None)
+    return code in _RETRY or (isinstance(error, OperationalError) and "database is locked" in str(error))
+
+
+def in_transaction(function: Callable[P, R]) -> Callable[P, R]:
+    """Run ``function`` in its own transaction, up to 4 times when the database asks for it, 10 to 200 ms apart.
+
+    Inside an outer transaction it simply joins: only the outermost may start again.
+
+    Raises:
+        Busy: the last attempt failed that way too; nothing was written.
+    """
+
+    @wraps(function)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        if transaction.get_connection().in_atomic_block:
+            return function(*args, **kwargs)
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                with transaction.atomic():
+                    return function(*args, **kwargs)
+            except DatabaseError as error:
+                if not _asks_for_retry(error):
+                    raise
+                if attempt == ATTEMPTS:
+                    raise Busy from error
+                time.sleep(random.uniform(0.01, 0.2))  # noqa: S311 - jitter, no secret
+        raise AssertionError("unreachable")
+
+    return run

@@ -1,0 +1,252 @@
+"""What is for sale.
+
+Invariants, each kept by the database:
+
+* at most ``slots_total`` (1 to 3) buyers, fixed for ever (check constraints, trigger); 1 means exclusive;
+* nothing is on sale without an origin and a consent record (check constraint, DX-16), nor when it is sold out;
+* the stored price is the price charged; at least one dollar (check constraint). A job changes it with age, never the till;
+* the contact stands apart and sealed; what is readable here would not single a person out.
+"""
+
+from datetime import timedelta
+from typing import Self
+
+from django.db import models
+from django.db.models import F, Q
+
+from marketplace.core import clock
+from marketplace.core.ids import new_id
+from privacy.vault.fields import SealedField
+
+from .pricing import AGE_BANDS, MINIMUM_CENTS
+
+MAX_BUYERS = 3
+
+
+class ZipCode(models.Model):
+    """A US ZIP code with its place (GeoNames, CC BY 4.0)."""
+
+    code = models.CharField(max_length=5, primary_key=True)
+    city = models.CharField(max_length=60)
+    state = models.CharField(max_length=2)
+    latitude = models.FloatField(null=True)
+    longitude = models.FloatField(null=True)
+
+    def __str__(self) -> str:
+        return self.code
+
+
+class Vertical(models.Model):
+    """A kind of business leads are for, with its range of fresh shared prices."""
+
+    slug = models.SlugField(max_length=30, unique=True)
+    name = models.CharField(max_length=40)
+    icon = models.CharField(max_length=20)
+    low_cents = models.PositiveIntegerField(help_text="fresh shared price of the plainest lead, cents")
+    high_cents = models.PositiveIntegerField(help_text="fresh shared price of the best lead, cents")
+    exclusive_percent = models.PositiveSmallIntegerField(help_text="price of an exclusive lead, percent of a shared one")
+    position = models.PositiveSmallIntegerField(default=0)
+
+    class Meta:
+        ordering = ["position", "name"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(low_cents__gte=MINIMUM_CENTS, high_cents__gte=F("low_cents")), name="leads_vertical_range"
+            ),
+            models.CheckConstraint(
+                condition=Q(exclusive_percent__gte=200, exclusive_percent__lte=400), name="leads_exclusive_factor"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Supplier(models.Model):
+    """Who delivers leads. The grade is what our own staff think of their quality."""
+
+    class Grade(models.TextChoices):
+        A = "A", "A: verified by us, few complaints"
+        B = "B", "B: reliable"
+        C = "C", "C: new or mixed"
+
+    slug = models.SlugField(max_length=40, unique=True)
+    name = models.CharField(max_length=80)
+    grade = models.CharField(max_length=1, choices=Grade, default=Grade.C)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ConsentWording(models.Model):
+    """The exact words a person agreed to; the same words are kept once."""
+
+    sha256 = models.CharField(max_length=64, unique=True)
+    text = models.TextField()
+
+    def __str__(self) -> str:
+        return self.sha256[:12]
+
+
+class Consent(models.Model):
+    """The proof that a person agreed to be contacted: words, moment, page and who was named."""
+
+    wording = models.ForeignKey(ConsentWording, models.PROTECT, related_name="+")
+    given_at = models.DateTimeField()
+    page = models.URLField(max_length=500, help_text="where it was given")
+    named_sellers = models.TextField(blank=True)
+    provider = models.CharField(max_length=40, blank=True, help_text="who certified it independently")
+    certificate_url = models.URLField(max_length=500, blank=True)
+    expires_at = models.DateTimeField(null=True)
+    dnc_checked_on = models.DateField(null=True)
+    revoked_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"Consent {self.pk}"
+
+
+class LeadQuerySet(models.QuerySet["Lead"]):
+    def on_sale(self) -> Self:
+        """Leads that can be bought now."""
+        return self.filter(status=Lead.Status.OPEN)
+
+    def of_vertical(self, *slugs: str) -> Self:
+        return self.filter(vertical__slug__in=slugs)
+
+    def in_state(self, *states: str) -> Self:
+        return self.filter(state__in=states)
+
+    def no_older_than(self, age: timedelta) -> Self:
+        """Asked for within ``age``."""
+        return self.filter(asked_at__gte=clock.now() - age)
+
+    def priced(self, low: int | None = None, high: int | None = None) -> Self:
+        """Price between ``low`` and ``high`` cents, both included; None leaves that side open."""
+        found = self
+        if low is not None:
+            found = found.filter(price_cents__gte=low)
+        if high is not None:
+            found = found.filter(price_cents__lte=high)
+        return found
+
+    def exclusive(self) -> Self:
+        return self.filter(slots_total=1)
+
+    def shared(self) -> Self:
+        return self.filter(slots_total__gt=1)
+
+    def similar_to(self, lead: "Lead") -> Self:
+        """On sale, the same vertical and state, newest first; never the lead itself."""
+        return (
+            self.on_sale()
+            .filter(vertical_id=lead.vertical_id, state=lead.state)
+            .exclude(pk=lead.pk)
+            .order_by("-listed_at", "-id")
+        )
+
+
+class Lead(models.Model):
+    """A request for a quote, as a buyer may see it before buying."""
+
+    class Status(models.TextChoices):
+        HELD = "held", "Not on sale yet"
+        OPEN = "open", "On sale"
+        SOLD = "sold", "Sold out"
+        WITHDRAWN = "withdrawn", "Withdrawn"
+
+    public_id = models.CharField(max_length=20, unique=True, default=new_id, editable=False)
+    vertical = models.ForeignKey(Vertical, models.PROTECT, related_name="leads")
+    supplier = models.ForeignKey(Supplier, models.PROTECT, related_name="leads")
+    supplier_reference = models.CharField(max_length=80, blank=True)
+    city = models.CharField(max_length=60)
+    state = models.CharField(max_length=2)
+    postal_code = models.CharField(max_length=5)
+    attributes = models.JSONField(default=dict, blank=True)
+    asked_at = models.DateTimeField(help_text="when the person asked; age counts from here")
+    listed_at = models.DateTimeField(null=True, help_text="when it went on sale")
+    status = models.CharField(max_length=9, choices=Status, default=Status.HELD)
+    slots_total = models.PositiveSmallIntegerField(help_text="buyers at most; 1 is exclusive")
+    slots_sold = models.PositiveSmallIntegerField(default=0)
+    base_cents = models.PositiveIntegerField(help_text="fresh shared price, cents")
+    price_cents = models.PositiveIntegerField(help_text="the price charged, cents")
+    age_band = models.PositiveSmallIntegerField(default=0, help_text="index into pricing.AGE_BANDS of the price")
+
+    origin_site = models.CharField(max_length=120, blank=True, help_text="host of the site that collected it")
+    origin_policy_url = models.URLField(max_length=500, blank=True, help_text="that site's privacy policy (AL-64)")
+    landing_page = models.URLField(max_length=500, blank=True)
+    original_source = models.CharField(max_length=120, blank=True)
+    consent = models.OneToOneField(Consent, models.PROTECT, null=True, related_name="lead")
+    is_certified = models.BooleanField(default=False, help_text="an independent certificate of consent is on file")
+
+    objects = LeadQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(slots_total__gte=1, slots_total__lte=MAX_BUYERS), name="leads_one_to_three_buyers"
+            ),
+            models.CheckConstraint(
+                condition=Q(slots_sold__gte=0, slots_sold__lte=F("slots_total")), name="leads_never_oversold"
+            ),
+            models.CheckConstraint(condition=Q(price_cents__gte=MINIMUM_CENTS), name="leads_price_floor"),
+            models.CheckConstraint(condition=Q(base_cents__gte=MINIMUM_CENTS), name="leads_base_floor"),
+            models.CheckConstraint(
+                condition=~Q(status="open")
+                | (Q(consent__isnull=False, listed_at__isnull=False) & ~Q(origin_site="") & ~Q(origin_policy_url="")),
+                name="leads_sale_needs_origin_and_consent",
+            ),
+            models.CheckConstraint(
+                condition=~Q(status="open") | Q(slots_sold__lt=F("slots_total")), name="leads_open_has_a_slot"
+            ),
+            models.CheckConstraint(condition=Q(age_band__lt=len(AGE_BANDS)), name="leads_age_band_exists"),
+        ]
+        indexes = [
+            models.Index(
+                fields=["vertical", "state", "-listed_at", "-id"], condition=Q(status="open"), name="leads_open_newest"
+            ),
+            models.Index(fields=["-listed_at", "-id"], condition=Q(status="open"), name="leads_open_all_newest"),
+            models.Index(fields=["state", "-listed_at", "-id"], condition=Q(status="open"), name="leads_open_state"),
+            models.Index(fields=["vertical", "price_cents", "id"], condition=Q(status="open"), name="leads_open_price"),
+            models.Index(fields=["price_cents", "id"], condition=Q(status="open"), name="leads_open_all_price"),
+            models.Index(fields=["age_band", "asked_at"], condition=Q(status="open"), name="leads_open_age"),
+        ]
+
+    def __str__(self) -> str:
+        return f"Lead {self.public_id}"
+
+    @property
+    def is_exclusive(self) -> bool:
+        return self.slots_total == 1
+
+    @property
+    def slots_left(self) -> int:
+        return self.slots_total - self.slots_sold
+
+    @property
+    def is_on_sale(self) -> bool:
+        return self.status == self.Status.OPEN
+
+    @property
+    def zip_prefix(self) -> str:
+        """The first three digits; the rest is shown after buying."""
+        return self.postal_code[:3]
+
+
+class LeadContact(models.Model):
+    """Whom to call, sealed. The digests find the same person again without opening anything."""
+
+    lead = models.OneToOneField(Lead, models.PROTECT, primary_key=True, related_name="contact")
+    sealed = SealedField()
+    phone_digest = models.CharField(max_length=64, db_index=True)
+    email_digest = models.CharField(max_length=64, db_index=True, blank=True)
+    first_name_digest = models.CharField(max_length=64, db_index=True, blank=True)
+    last_name_digest = models.CharField(max_length=64, db_index=True, blank=True)
+
+    def __str__(self) -> str:
+        return f"Contact of lead {self.lead_id}"
+
+    @property
+    def public_id(self) -> str:
+        """What the sealed value is bound to."""
+        return self.lead.public_id
+

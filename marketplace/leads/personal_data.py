@@ -1,0 +1,83 @@
+from collections.abc import Iterable
+from typing import Any
+
+from privacy.declare.data_sets import personal_data
+from privacy.declare.vocabulary import Category, Purpose, Recipient, Source, Subject
+
+from .models import Consent, Lead, LeadContact
+
+
+@personal_data(
+    key="leads.contact",
+    title="Contact of a person who asked for a quote",
+    about=Subject.LEAD,
+    categories=(Category.LEAD_CONTACT,),
+    purposes=(Purpose.LEAD_SALE,),
+    source=Source.TOLD,
+    recipients=(Recipient.BUYER,),
+    kept="a year on sale at most, then as long as a buyer's purchase refers to it",
+    fields={
+        "leads.LeadContact": (
+            "lead",
+            "sealed",
+            "phone_digest",
+            "email_digest",
+            "first_name_digest",
+            "last_name_digest",
+        )
+    },
+)
+class Contacts:
+    @staticmethod
+    def rows(subject: Any) -> Iterable[dict[str, Any]]:
+        return LeadContact.objects.filter(lead_id=subject).values()
+
+    @staticmethod
+    def people() -> Iterable[int]:
+        return LeadContact.objects.values_list("lead_id", flat=True)
+
+
+@personal_data(
+    key="leads.request",
+    title="What a person asked for, and their consent",
+    about=Subject.LEAD,
+    categories=(Category.LEAD_REQUEST, Category.LEAD_CONSENT),
+    purposes=(Purpose.LEAD_SALE, Purpose.LEGAL_DUTY),
+    source=Source.TOLD,
+    recipients=(Recipient.BUYER,),
+    kept="a year on sale at most, then as long as a buyer's purchase refers to it",
+    fields={
+        "leads.Lead": (
+            "public_id",
+            "supplier_reference",
+            "city",
+            "state",
+            "postal_code",
+            "attributes",
+            "asked_at",
+            "landing_page",
+            "original_source",
+            "consent",
+        ),
+        "leads.Consent": (
+            "wording",
+            "given_at",
+            "page",
+            "named_sellers",
+            "provider",
+            "certificate_url",
+            "expires_at",
+            "dnc_checked_on",
+            "revoked_at",
+        ),
+    },
+)
+class Requests:
+    @staticmethod
+    def rows(subject: Any) -> Iterable[dict[str, Any]]:
+        yield from Lead.objects.filter(pk=subject).values()
+        yield from Consent.objects.filter(lead=subject).values()
+
+    @staticmethod
+    def people() -> Iterable[int]:
+        return Lead.objects.values_list("pk", flat=True)

@@ -1,0 +1,196 @@
+"""Listing, claiming, repricing and opening leads."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import phonenumbers
+from django.db import connection, transaction
+from django.db.models import Case, F, IntegerField, OuterRef, Q, QuerySet, Subquery, Value, When
+from django.db.models.functions import Greatest
+
+from marketplace.core import clock
+from marketplace.core.refusals import Refusal
+from privacy.vault.digests import digest, digests
+from privacy.vault.fields import unseal_from
+
+from .models import Lead, LeadContact, Vertical
+from .pricing import AGE_BANDS, MINIMUM_CENTS
+from .verticals import KINDS
+
+REPRICE_BATCH = 1000
+
+
+class LeadUnavailable(Refusal):
+    """The lead was sold out or withdrawn meanwhile."""
+
+    message = "Somebody else bought it a moment ago. You were not charged."
+
+    def __init__(self, lead_id: int) -> None:
+        self.lead_id = lead_id
+        super().__init__()
+
+
+class PriceChanged(Refusal):
+    """The price is another one than the buyer saw. Prices in cents."""
+
+    message = "The price changed while you were reading. You were not charged."
+
+    def __init__(self, lead_id: int, seen: int, present: int) -> None:
+        self.lead_id, self.seen, self.present = lead_id, seen, present
+        super().__init__()
+
+
+def make_verticals() -> None:
+    """Make the verticals that are missing. Prices of those that exist stay as staff set them."""
+    Vertical.objects.bulk_create(
+        [
+            Vertical(
+                slug=kind.slug,
+                name=kind.name,
+                icon=kind.icon,
+                low_cents=kind.low * 100,
+                high_cents=kind.high * 100,
+                exclusive_percent=kind.exclusive_percent,
+                position=position,
+            )
+            for position, kind in enumerate(KINDS)
+        ],
+        ignore_conflicts=True,
+    )
+
+
+_TAKE_SLOT = """
+UPDATE leads_lead SET slots_sold = slots_sold + 1,
+    status = CASE WHEN slots_sold + 1 = slots_total THEN 'sold' ELSE status END
+WHERE id = %s AND status = 'open' AND slots_sold < slots_total AND price_cents = %s
+RETURNING slots_sold"""
+
+
+def take_slot(lead_id: int, price_seen: int) -> int:
+    """Claim one slot of the lead at ``price_seen`` cents; returns its number, from 1. Needs the caller's transaction.
+
+    Raises:
+        LeadUnavailable: no slot is left, or it is no longer on sale.
+        PriceChanged: it costs something else now.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_TAKE_SLOT, [lead_id, price_seen])
+        row = cursor.fetchone()
+        if row is not None:
+            return int(row[0])
+        cursor.execute("SELECT status, price_cents FROM leads_lead WHERE id = %s", [lead_id])
+        status, present = cursor.fetchone()
+    if status == Lead.Status.OPEN and present != price_seen:
+        raise PriceChanged(lead_id, price_seen, present)
+    raise LeadUnavailable(lead_id)
+
+
+def reprice(now: datetime | None = None) -> int:
+    """Move every lead on sale to the price of its age and withdraw the too old; returns how many changed.
+
+    Small batches, each its own transaction, so that a buyer waits for milliseconds at most.
+    """
+    now = now or clock.now()
+    changed = 0
+    for band, limits in enumerate(AGE_BANDS[:-1], start=1):
+        too_young = Lead.objects.on_sale().filter(age_band__lt=band, asked_at__lt=now - limits.up_to)
+        too_young = too_young.filter(asked_at__gte=now - AGE_BANDS[band].up_to)
+        changed += _in_batches(too_young, age_band=band, price_cents=_price_of(band))
+    too_old = Lead.objects.on_sale().filter(asked_at__lt=now - AGE_BANDS[-1].up_to)
+    return changed + _in_batches(too_old, status=Lead.Status.WITHDRAWN)
+
+
+def _price_of(band: int) -> Any:
+    """``pricing.price`` as SQL; a test holds the two together."""
+    # A joined column cannot be assigned from in an UPDATE, so the vertical's factor is fetched by a subquery.
+    exclusive = Subquery(Vertical.objects.filter(pk=OuterRef("vertical_id")).values("exclusive_percent"))
+    factor = Case(When(slots_total=1, then=exclusive), default=Value(100), output_field=IntegerField())
+    product = F("base_cents") * factor * AGE_BANDS[band].percent
+    return Greatest(Value(MINIMUM_CENTS), (2 * product + 10_000) / 20_000)
+
+
+def _in_batches(leads: QuerySet[Lead], **changes: Any) -> int:
+    total = 0
+    while True:
+        with transaction.atomic():
+            ids = list(leads.order_by("pk").values_list("pk", flat=True)[:REPRICE_BATCH])
+            total += Lead.objects.filter(pk__in=ids).update(**changes)
+        if len(ids) < REPRICE_BATCH:
+            return total
+
+
+@dataclass(frozen=True)
+class Contact:
+    """The person behind a lead, unsealed. Only for the page of a buyer who owns it."""
+
+    first_name: str
+    last_name: str
+    phone: str
+    email: str
+    address: str
+    city: str
+    state: str
+    postal_code: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.first_name} {self.last_name}".strip()
+
+
+def contact_of(lead: Lead) -> Contact:
+    """Open the sealed contact of ``lead``.
+
+    Raises:
+        CannotOpen: the sealing key is gone or the row was altered.
+    """
+    contact = lead.contact
+    contact.lead = lead
+    opened = unseal_from(contact, "sealed")
+    return Contact(
+        first_name=opened.get("first_name", ""),
+        last_name=opened.get("last_name", ""),
+        phone=opened.get("phone_1", ""),
+        email=opened.get("email", ""),
+        address=opened.get("address_1", ""),
+        city=lead.city,
+        state=lead.state,
+        postal_code=lead.postal_code,
+    )
+
+
+def person_digests(*, phone: str, email: str, first_name: str = "", last_name: str = "") -> dict[str, str]:
+    """The digest columns of a contact; ``phone`` in E.164, ``email`` in lower case, "" where unknown."""
+    return {
+        "phone_digest": digest("phone", phone),
+        "email_digest": digest("email", email) if email else "",
+        "first_name_digest": digest("name", first_name.casefold()) if first_name else "",
+        "last_name_digest": digest("name", last_name.casefold()) if last_name else "",
+    }
+
+
+def name_digests(word: str) -> list[str]:
+    """What to look for in the name digests to find the whole name ``word``, whatever the case."""
+    return digests("name", word.casefold())
+
+
+def same_person(*, phone: str = "", email: str = "") -> QuerySet[LeadContact]:
+    """Contacts with this phone (as a person writes it) or this email."""
+    found = Q(pk__in=[])
+    number = normal_phone(phone)
+    if number:
+        found |= Q(phone_digest__in=digests("phone", number))
+    if "@" in email:
+        found |= Q(email_digest__in=digests("email", email.strip().lower()))
+    return LeadContact.objects.filter(found)
+
+
+def normal_phone(text: str) -> str:
+    """A US phone number in E.164, or "" if ``text`` is none."""
+    try:
+        number = phonenumbers.parse(text, "US")
+    except phonenumbers.NumberParseException:
+        return ""
+    if not phonenumbers.is_valid_number(number):
+        return ""
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)

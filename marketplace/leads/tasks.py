@@ -1,0 +1,9 @@
+from celery import shared_task
+
+from . import services
+
+
+@shared_task(name="leads.reprice")
+def reprice() -> None:
+    """Give every lead the price of its age."""
+    services.reprice()

@@ -1,0 +1,41 @@
+"""What must hold in the books at any moment; each finding is one sentence with ids, never a name."""
+
+from collections.abc import Iterator
+
+from django.db import connection
+
+from marketplace.core import triggers
+
+from .guards import NAMES
+
+_QUERIES = {
+    "account {}: its totals are not the sum of its transfers": """
+        SELECT a.id FROM ledger_account a WHERE a.owner_id IS NOT NULL AND (
+            a.debits <> (SELECT COALESCE(SUM(amount), 0) FROM ledger_transfer WHERE debit_id = a.id)
+            OR a.credits <> (SELECT COALESCE(SUM(amount), 0) FROM ledger_transfer WHERE credit_id = a.id))""",
+    "account {}: below zero": """
+        SELECT id FROM ledger_account WHERE kind IN ('cash', 'bonus') AND credits < debits
+        UNION ALL SELECT id FROM ledger_account WHERE kind = 'owed' AND credits > debits""",
+    "buyer {}: has cash and owes at the same time": """
+        SELECT c.owner_id FROM ledger_account c JOIN ledger_account o ON o.owner_id = c.owner_id
+        WHERE c.kind = 'cash' AND o.kind = 'owed' AND c.credits > c.debits AND o.debits > o.credits""",
+    "transfer {}: no positive amount between two accounts": """
+        SELECT id FROM ledger_transfer WHERE amount <= 0 OR debit_id = credit_id""",
+    "transfer {}: not the mirror of what it reverses": """
+        SELECT r.id FROM ledger_transfer r JOIN ledger_transfer t ON t.id = r.reverses_id
+        WHERE r.amount <> t.amount OR r.debit_id <> t.credit_id OR r.credit_id <> t.debit_id""",
+    "transfer {}: a line before it is missing": """
+        SELECT t.id FROM ledger_transfer t WHERE t.line > 0 AND NOT EXISTS (
+            SELECT 1 FROM ledger_transfer p WHERE p.reference = t.reference AND p.line = t.line - 1)""",
+}
+
+
+def findings() -> Iterator[str]:
+    """Every broken invariant of the ledger; nothing if it is sound."""
+    with connection.cursor() as cursor:
+        for sentence, query in _QUERIES.items():
+            cursor.execute(query)
+            for (row,) in cursor.fetchall():
+                yield f"ledger: {sentence.format(row)}"
+    for name in sorted(NAMES[connection.vendor] - triggers.names()):
+        yield f"ledger: trigger {name} is missing"

@@ -1,0 +1,69 @@
+"""The outbox: every message the site has to say to a person.
+
+Invariants: one message for each idempotency key (unique); the text is not stored, only the template's name and its
+sealed variables, and these are emptied once the message has left (check constraint); ``sending`` is committed before
+the mail server is spoken to, so a message whose worker died there is marked ``unknown`` and never sent twice.
+"""
+
+from django.conf import settings
+from django.db import models
+
+from marketplace.core.ids import new_id
+from privacy.vault.fields import SealedField
+
+
+class Category(models.TextChoices):
+    """What a message is for. A message without one cannot be queued (AL-37)."""
+
+    VERIFICATION = "verification", "Verification and welcome"
+    SECURITY = "security", "Account security"
+    RECEIPT = "receipt", "Receipt"
+    OPERATOR = "operator", "Alert to the operator"
+
+
+class OutgoingEmail(models.Model):
+    """One message to one person."""
+
+    class State(models.TextChoices):
+        QUEUED = "queued", "Waiting"
+        SENDING = "sending", "Being sent"
+        SENT = "sent", "Sent"
+        FAILED = "failed", "Given up"
+        UNKNOWN = "unknown", "Perhaps sent"
+
+    public_id = models.CharField(max_length=20, unique=True, default=new_id, editable=False)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
+    category = models.CharField(max_length=20, choices=Category)
+    template = models.CharField(max_length=80, help_text="path below templates/, without ending")
+    key = models.CharField(max_length=120, unique=True, help_text="idempotency key; ids only, nothing personal")
+    context = SealedField(help_text="sealed variables of the template; empty once sent")
+    state = models.CharField(max_length=10, choices=State, default=State.QUEUED)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    available_at = models.DateTimeField(help_text="not before this moment")
+    claimed_at = models.DateTimeField(null=True)
+    claim = models.CharField(max_length=20, default="", help_text="the worker's token; another's answer changes nothing")
+    problem = models.CharField(max_length=80, default="", help_text="kind of the last error and the server's code")
+    created_at = models.DateTimeField()
+    sent_at = models.DateTimeField(null=True)
+
+    class Meta:
+        verbose_name = "outgoing mail"
+        verbose_name_plural = "outgoing mail"
+        indexes = [
+            models.Index(fields=["available_at", "id"], condition=models.Q(state="queued"), name="mail_due"),
+            models.Index(fields=["claimed_at"], condition=models.Q(state="sending"), name="mail_in_flight"),
+            models.Index(fields=["user", "-id"], name="mail_of_user"),
+        ]
+        constraints = [
+            models.CheckConstraint(
+                condition=~models.Q(state="sent") | models.Q(context="", sent_at__isnull=False),
+                name="mail_sent_is_emptied",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(category__in=["verification", "security", "receipt", "operator"]),
+                name="mail_has_category",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"Mail {self.public_id}"

@@ -1,0 +1,109 @@
+"""What a member bought, and how they work it.
+
+Invariants, each kept by the database: a buyer owns a lead once (unique lead + buyer); a slot is sold once (unique lead
++ slot number, 1 to 3); a key names one order of its buyer (unique). Money is not kept here: the transfer
+``purchase:<public id>`` in the ledger is, and ``purchases.checks`` holds the two together.
+"""
+
+from typing import Self
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+
+from marketplace.core.ids import new_id
+from marketplace.leads.models import Lead
+from marketplace.leads.services import name_digests, same_person
+
+
+class Order(models.Model):
+    """One press of a buy button: one lead or several. Only a success consumes the key."""
+
+    public_id = models.CharField(max_length=20, unique=True, default=new_id, editable=False)
+    buyer = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="orders")
+    key = models.CharField(max_length=64, help_text="made with the form, so that pressing twice buys once")
+    request_hash = models.CharField(max_length=64, help_text="SHA-256 of what the buyer asked for")
+    created_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["buyer", "key"], name="purchases_key_once")]
+
+    def __str__(self) -> str:
+        return f"Order {self.public_id}"
+
+
+class PurchaseQuerySet(models.QuerySet["Purchase"]):
+    def for_user(self, user: object) -> Self:
+        """The purchases of this member only: what is not yours does not exist."""
+        return self.filter(buyer=user)
+
+    def in_stage(self, stage: str) -> Self:
+        return self.filter(stage=stage)
+
+    def matching(self, text: str) -> Self:
+        """Purchases in which every word of ``text`` is found: a whole name, phone or email of the person (by digest,
+        nothing is opened), or a part of city, vertical, lead id or a note."""
+        found = self
+        for word in text.split()[:8]:
+            plain = Q(lead__city__icontains=word) | Q(lead__vertical__name__icontains=word)
+            plain |= Q(public_id__iexact=word) | Q(lead__public_id__iexact=word) | Q(lead__state__iexact=word)
+            noted = Q(pk__in=Note.objects.filter(text__icontains=word).values("purchase"))
+            person = Q(lead__contact__first_name_digest__in=name_digests(word))
+            person |= Q(lead__contact__last_name_digest__in=name_digests(word))
+            person |= Q(lead__contact__in=same_person(phone=word, email=word))
+            found = found.filter(plain | noted | person)
+        return found
+
+
+class Purchase(models.Model):
+    """One lead in the hands of one buyer."""
+
+    class Stage(models.TextChoices):
+        NEW = "new", "New"
+        CONTACTED = "contacted", "Contacted"
+        QUOTED = "quoted", "Quoted"
+        WON = "won", "Won"
+        LOST = "lost", "Lost"
+
+    public_id = models.CharField(max_length=20, unique=True, default=new_id, editable=False)
+    order = models.ForeignKey(Order, models.PROTECT, related_name="purchases")
+    buyer = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="purchases")
+    lead = models.ForeignKey(Lead, models.PROTECT, related_name="purchases")
+    slot_number = models.PositiveSmallIntegerField()
+    price_cents = models.PositiveIntegerField()
+    terms_sha256 = models.CharField(max_length=64, help_text="the terms this purchase stands under, for ever")
+    stage = models.CharField(max_length=9, choices=Stage, default=Stage.NEW)
+    stage_changed_at = models.DateTimeField(null=True)
+    created_at = models.DateTimeField()
+
+    objects = PurchaseQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["lead", "buyer"], name="purchases_lead_once_per_buyer"),
+            models.UniqueConstraint(fields=["lead", "slot_number"], name="purchases_slot_once"),
+            models.CheckConstraint(condition=Q(slot_number__gte=1, slot_number__lte=3), name="purchases_slot_range"),
+            models.CheckConstraint(condition=Q(price_cents__gt=0), name="purchases_price_positive"),
+            models.CheckConstraint(
+                condition=Q(stage__in=["new", "contacted", "quoted", "won", "lost"]), name="purchases_stage_known"
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["buyer", "-id"], name="purchases_of_buyer"),
+            models.Index(fields=["buyer", "stage", "-id"], name="purchases_of_buyer_by_stage"),
+        ]
+
+    def __str__(self) -> str:
+        return f"Purchase {self.public_id}"
+
+
+class Note(models.Model):
+    """A buyer's note on a purchase, seen by nobody else."""
+
+    public_id = models.CharField(max_length=20, unique=True, default=new_id, editable=False)
+    purchase = models.ForeignKey(Purchase, models.PROTECT, related_name="notes")
+    text = models.CharField(max_length=2000)
+    created_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"Note {self.public_id}"

@@ -1,0 +1,44 @@
+from collections.abc import Iterable
+from typing import Any
+
+from privacy.declare.data_sets import personal_data
+from privacy.declare.vocabulary import Category, Purpose, Source, Subject
+
+from .models import Note, Order, Purchase
+
+
+@personal_data(
+    key="purchases.purchases",
+    title="What you bought, with your stages and notes",
+    about=Subject.MEMBER,
+    categories=(Category.PURCHASES,),
+    purposes=(Purpose.ACCOUNT_SERVICE, Purpose.BILLING, Purpose.LEGAL_DUTY),
+    source=Source.TOLD,
+    kept="orders and prices seven years after the year of purchase; stages and notes as long as the account",
+    fields={
+        "purchases.Order": ("public_id", "buyer", "key", "request_hash", "created_at"),
+        "purchases.Purchase": (
+            "public_id",
+            "order",
+            "buyer",
+            "lead",
+            "slot_number",
+            "price_cents",
+            "terms_sha256",
+            "stage",
+            "stage_changed_at",
+            "created_at",
+        ),
+        "purchases.Note": ("public_id", "purchase", "text", "created_at"),
+    },
+)
+class Purchases:
+    @staticmethod
+    def rows(subject: Any) -> Iterable[dict[str, Any]]:
+        yield from Order.objects.filter(buyer=subject).values()
+        yield from Purchase.objects.filter(buyer=subject).values()
+        yield from Note.objects.filter(purchase__buyer=subject).values()
+
+    @staticmethod
+    def people() -> Iterable[int]:
+        return Order.objects.values_list("buyer_id", flat=True).distinct()

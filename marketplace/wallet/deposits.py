@@ -1,0 +1,146 @@
+"""Money in: starting a deposit, and crediting what the processor received, once, whatever tells of it first."""
+
+from datetime import timedelta
+
+from django.db.models import F
+
+from accounts.models import User
+from accounts.services import require_verified
+from marketplace.core import clock, logs
+from marketplace.core.links import absolute
+from marketplace.core.money import CURRENCY
+from marketplace.core.throttle import throttle
+from marketplace.core.transactions import in_transaction
+from marketplace.ledger import services as ledger
+
+from . import emails, gateway
+from .models import Deposit
+
+log = logs.get("leadfair.wallet")
+State = Deposit.State
+CHECKOUT_OPEN = timedelta(minutes=35)  # the processor asks for at least 30
+DEPOSITS_PER_HOUR = 20
+
+
+def start_deposit(buyer: User, amount: int, *, lead_id: str = "") -> tuple[Deposit, str]:
+    """Begin a deposit of ``amount`` cents; returns it and the address of the processor's page.
+
+    The row is committed before the processor is asked, so money can never arrive for a deposit we do not know.
+    ``lead_id`` is the public id of the lead to come back to.
+
+    Raises:
+        NotVerified, NotAllowed: the member may not put money in (AL-07).
+        TooMany: more than 20 an hour.
+        ProcessorDown: nothing was charged; the deposit ends by itself.
+    """
+    require_verified(buyer)
+    throttle("deposit", buyer.public_id, limit=DEPOSITS_PER_HOUR, seconds=3600)
+    now = clock.now()
+    deposit = Deposit.objects.create(
+        buyer=buyer, amount_cents=amount, lead_id=lead_id, created_at=now, expires_at=now + CHECKOUT_OPEN
+    )
+    address = absolute("wallet:deposit", deposit.public_id)
+    session = gateway.create_checkout(
+        deposit_id=deposit.public_id,
+        amount=amount,
+        return_url=address,
+        cancel_url=f"{address}?cancelled=1",
+        expires_at=deposit.expires_at,
+    )
+    _raise_state(deposit, State.OPEN, session_id=session.id)
+    Deposit.objects.filter(pk=deposit.pk, session_id=None).update(session_id=session.id)
+    return deposit, session.url
+
+
+def refresh(deposit: Deposit) -> Deposit:
+    """Ask the processor how this deposit stands and act on it; returns the row as it is then.
+
+    Raises:
+        ProcessorDown: it could not be asked.
+    """
+    if deposit.session_id and deposit.state != State.PAID:
+        apply_session(gateway.session(deposit.session_id))
+        deposit.refresh_from_db()
+    return deposit
+
+
+def apply_session(session: gateway.Session) -> None:
+    """Act on a checkout page as it stands: its payment if there is one, its end if it ended unpaid."""
+    deposit = Deposit.objects.filter(public_id=session.deposit_id).first()
+    if deposit is None:
+        log.warning("checkout of no deposit", session=session.id)
+    elif deposit.session_id is None:
+        Deposit.objects.filter(pk=deposit.pk, session_id=None).update(session_id=session.id)
+    if session.intent_id:
+        settle(gateway.payment(session.intent_id))
+    if deposit is not None and session.state == "expired":
+        _raise_state(deposit, State.EXPIRED)
+
+
+def payment_failed(session: gateway.Session) -> None:
+    """A delayed payment did not come through."""
+    deposit = Deposit.objects.filter(public_id=session.deposit_id).first()
+    if deposit is not None and session.payment != "paid":
+        _raise_state(deposit, State.FAILED)
+
+
+@in_transaction
+def settle(payment: gateway.Payment) -> None:
+    """Book what the processor received. The money fact ``<payment>:credit`` is booked once, however often it is told.
+
+    What was received counts, never the form's amount. Late money still credits. Money of no deposit, or in another
+    currency, goes to suspense with an alert, never to a guess.
+    """
+    deposit = _locked(payment)
+    if payment.received == 0:
+        if deposit is not None and payment.status == "processing":
+            _raise_state(deposit, State.PROCESSING)
+        return
+    credit = f"{payment.id}:credit"
+    if deposit is None or payment.currency != CURRENCY:
+        _to_suspense(payment, credit)
+        return
+    wallet = ledger.lock(deposit.buyer_id)
+    if not ledger.is_booked(credit):
+        ledger.put_in(wallet, "processor", payment.received, kind=ledger.Kind.DEPOSIT, reference=credit)
+        Deposit.objects.filter(pk=deposit.pk).update(received_cents=F("received_cents") + payment.received)
+        _raise_state(deposit, State.PAID, intent_id=payment.id, paid_at=clock.now())
+        emails.deposit_receipt(deposit, payment.received, payment_id=payment.id)
+        if payment.received != deposit.amount_cents:
+            emails.alert_operators("amount-differs", payment.id)
+    _book_fee(payment)
+
+
+def _locked(payment: gateway.Payment) -> Deposit | None:
+    """The payment's deposit, locked: first the deposit, then the accounts, everywhere. A deposit has one payment; a
+    second one that names it belongs to none."""
+    found = Deposit.objects.select_for_update(no_key=True)
+    deposit = found.filter(public_id=payment.deposit_id).first()
+    return None if deposit is not None and deposit.intent_id not in (None, payment.id) else deposit
+
+
+def _to_suspense(payment: gateway.Payment, reference: str) -> None:
+    if payment.settled and not ledger.is_booked(reference):
+        ledger.transfer("processor", "suspense", payment.settled, kind=ledger.Kind.SUSPENSE, reference=reference)
+        _book_fee(payment)
+    emails.alert_operators("suspense", payment.id)
+    log.error("unexplained money", payment=payment.id)
+
+
+def _book_fee(payment: gateway.Payment) -> None:
+    reference = f"{payment.id}:fee"
+    if payment.fee and not ledger.is_booked(reference):
+        ledger.transfer("processor_fees", "processor", payment.fee, kind=ledger.Kind.FEE, reference=reference)
+
+
+def _raise_state(deposit: Deposit, state: str, **changes: object) -> bool:
+    """Move the deposit up to ``state``; never down, never sideways. Returns whether it moved."""
+    lower = [known for known, rank in Deposit.RANK.items() if rank < Deposit.RANK[State(state)]]
+    return bool(Deposit.objects.filter(pk=deposit.pk, state__in=lower).update(state=state, **changes))
+
+
+def end_abandoned() -> int:
+    """Let deposits whose checkout closed long ago end; money that comes late still finds them. Returns how many."""
+    limit = clock.now() - timedelta(hours=1)
+    abandoned = Deposit.objects.filter(state=State.CREATED, expires_at__lt=limit)
+    return abandoned.update(state=State.EXPIRED)

@@ -1,0 +1,81 @@
+"""Every mail the wallet sends: one function, three templates, one key and one category each. Amounts in cents."""
+
+from accounts.models import User
+from marketplace.core.links import absolute
+from marketplace.core.money import dollars
+from marketplace.mail.models import Category
+from marketplace.mail.services import send
+
+from .models import Deposit
+
+
+def deposit_receipt(deposit: Deposit, received: int, *, payment_id: str) -> None:
+    """The money arrived."""
+    send(
+        deposit.buyer,
+        category=Category.RECEIPT,
+        template="wallet/email/deposit_receipt",
+        context={"amount": dollars(received), "url": absolute("wallet:receipt", deposit.public_id)},
+        key=f"deposit:{payment_id}",
+    )
+
+
+def refunded(deposit: Deposit, amount: int, *, refund_id: str) -> None:
+    """Money went back to the card."""
+    send(
+        deposit.buyer,
+        category=Category.RECEIPT,
+        template="wallet/email/refunded",
+        context={"amount": dollars(amount), "url": absolute("wallet:wallet")},
+        key=f"refund:{refund_id}",
+    )
+
+
+def refund_failed(deposit: Deposit, amount: int, *, refund_id: str) -> None:
+    """The bank did not take the refund; the money is back on the balance."""
+    send(
+        deposit.buyer,
+        category=Category.RECEIPT,
+        template="wallet/email/refund_failed",
+        context={"amount": dollars(amount), "url": absolute("wallet:wallet")},
+        key=f"refund-failed:{refund_id}",
+    )
+
+
+def dispute_opened(deposit: Deposit, amount: int, *, owed: int, dispute_id: str) -> None:
+    """A payment is disputed; buying is off for now."""
+    send(
+        deposit.buyer,
+        category=Category.RECEIPT,
+        template="wallet/email/dispute_opened",
+        context={"amount": dollars(amount), "owed": dollars(owed) if owed else "", "url": absolute("wallet:wallet")},
+        key=f"dispute-opened:{dispute_id}",
+    )
+
+
+def dispute_closed(deposit: Deposit, amount: int, *, won: bool, owed: int, dispute_id: str) -> None:
+    """The dispute is decided; ``won`` means the money came back to us."""
+    send(
+        deposit.buyer,
+        category=Category.RECEIPT,
+        template="wallet/email/dispute_closed",
+        context={
+            "amount": dollars(amount),
+            "won": won,
+            "owed": dollars(owed) if owed else "",
+            "url": absolute("wallet:wallet"),
+        },
+        key=f"dispute-closed:{dispute_id}:{'won' if won else 'lost'}",
+    )
+
+
+def alert_operators(what: str, processor_id: str) -> None:
+    """Tell every owner that money needs a look: unexplained, different from what was asked, or an event given up."""
+    for owner in User.objects.filter(is_superuser=True, is_active=True):
+        send(
+            owner,
+            category=Category.OPERATOR,
+            template="wallet/email/alert",
+            context={"what": what, "processor_id": processor_id},
+            key=f"alert:{what}:{processor_id}:{owner.public_id}"[:120],
+        )

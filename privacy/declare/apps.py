@@ -1,0 +1,6 @@
+from django.apps import AppConfig
+
+
+class DeclareConfig(AppConfig):
+    name = "privacy.declare"
+    label = "declare"

@@ -1,0 +1,46 @@
+"""Key rings from the environment: the first key makes, every key opens."""
+
+import base64
+import binascii
+from functools import cache
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+
+KEY_BYTES = 32
+
+
+def parse_ring(name: str, text: str) -> dict[str, bytes]:
+    """``"b:<base64>,a:<base64>"`` as an ordered mapping of key id to 32 bytes; the first is the current key.
+
+    Raises:
+        ImproperlyConfigured: a part is not of that form, a key is not 32 bytes, or an id stands twice.
+    """
+    ring: dict[str, bytes] = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        key_id, _, encoded = part.partition(":")
+        try:
+            key = base64.b64decode(encoded, validate=True)
+        except (binascii.Error, ValueError):
+            key = b""
+        if not key_id.isalnum() or len(key_id) > 8 or len(key) != KEY_BYTES or key_id in ring:
+            raise ImproperlyConfigured(f"{name} must hold id:base64-of-32-bytes parts with different ids.")
+        ring[key_id] = key
+    if not ring:
+        raise ImproperlyConfigured(f"{name} holds no key.")
+    return ring
+
+
+@cache
+def _ring(name: str, text: str) -> dict[str, bytes]:
+    return parse_ring(name, text)
+
+
+def sealing_ring() -> dict[str, bytes]:
+    """The keys that seal and open."""
+    return _ring("SEALING_KEYS", settings.SEALING_KEYS)
+
+
+def digest_ring() -> dict[str, bytes]:
+    """The keys of the search digests."""
+    return _ring("DIGEST_KEYS", settings.DIGEST_KEYS)

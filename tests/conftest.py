@@ -1,0 +1,70 @@
+"""Fixtures and the two-database run: script/test runs everything on SQLite and on PostgreSQL + Redis side by side."""
+
+import os
+
+import pytest
+from django.core.cache import caches
+from django.test import TransactionTestCase
+
+from tests import guards
+from tests.people import make_alice, make_bob, make_charlie
+
+ON_POSTGRESQL = os.environ.get("TESTDB") == "pg"
+ONCE_ONLY = ("browser", "benchmark", "postgresql")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What runs once runs on PostgreSQL and Redis."""
+    if ON_POSTGRESQL:
+        return
+    once = [item for item in items if any(item.get_closest_marker(name) for name in ONCE_ONLY)]
+    config.hook.pytest_deselected(items=once)
+    items[:] = [item for item in items if item not in once]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _teardown_with_triggers() -> None:
+    """Every flush lifts the append-only triggers first."""
+    flush = TransactionTestCase._fixture_teardown
+
+    def fixture_teardown(self: TransactionTestCase) -> None:
+        with guards.lifted():
+            flush(self)
+
+    TransactionTestCase._fixture_teardown = fixture_teardown  # type: ignore[method-assign]
+
+
+@pytest.fixture(autouse=True)
+def _empty_caches(request: pytest.FixtureRequest) -> None:
+    """Rate limits start anew in every test that uses the database."""
+    marker = request.node.get_closest_marker("django_db")
+    if marker or {"db", "transactional_db", "live_server"} & set(request.fixturenames):
+        transactional = "transactional_db" in request.fixturenames or (marker and marker.kwargs.get("transaction"))
+        request.getfixturevalue("transactional_db" if transactional else "db")
+        caches["default"].clear()
+
+
+@pytest.fixture
+def alice(db):
+    """A verified buyer with $1,000.00."""
+    return make_alice(100_000)
+
+
+@pytest.fixture
+def bob(db):
+    """Another verified buyer with $1,000.00."""
+    return make_bob(100_000)
+
+
+@pytest.fixture
+def charlie(db):
+    """Support staff."""
+    return make_charlie()
+
+
+@pytest.fixture
+def as_alice(alice, client):
+    """Alice's browser."""
+    client.force_login(alice)
+    return client
+

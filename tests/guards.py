@@ -1,0 +1,66 @@
+"""Lifting the append-only triggers, for teardown and for controls only.
+
+A flush after a TransactionTestCase deletes rows, which the triggers refuse; left to itself it would fail, leak rows
+into the next test, and leave the books without guards.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.db import connection
+
+
+@contextmanager
+def lifted() -> Iterator[None]:
+    """No trigger fires inside; on leaving they are all back as they were."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SET session_replication_role = replica")
+        try:
+            yield
+        finally:
+            with connection.cursor() as cursor:
+                cursor.execute("SET session_replication_role = DEFAULT")
+        return
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
+        triggers = cursor.fetchall()
+        for name, _ in triggers:
+            cursor.execute(f'DROP TRIGGER "{name}"')
+    try:
+        yield
+    finally:
+        with connection.cursor() as cursor:
+            for name, sql in triggers:
+                cursor.execute(f'DROP TRIGGER IF EXISTS "{name}"')
+                cursor.execute(sql)
+
+
+@contextmanager
+def without(*names: str) -> Iterator[None]:
+    """The named triggers are off inside, on whichever database has them (a control: the guard off, the test red)."""
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")  # ALTER TABLE waits for no pending check
+            cursor.execute("SELECT tgname, tgrelid::regclass::text FROM pg_trigger WHERE tgname = ANY(%s)", [list(names)])
+            found = cursor.fetchall()
+            for name, table in found:
+                cursor.execute(f'ALTER TABLE {table} DISABLE TRIGGER "{name}"')
+        else:
+            marks = ", ".join(["%s"] * len(names))
+            cursor.execute(f"SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND name IN ({marks})", names)
+            found = cursor.fetchall()
+            for name, _ in found:
+                cursor.execute(f'DROP TRIGGER "{name}"')
+    assert found, f"none of {names} exists here"
+    try:
+        yield
+    finally:
+        with connection.cursor() as cursor:
+            if connection.vendor == "postgresql":
+                cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+            for name, other in found:
+                if connection.vendor == "postgresql":
+                    cursor.execute(f'ALTER TABLE {other} ENABLE TRIGGER "{name}"')
+                else:
+                    cursor.execute(other)
