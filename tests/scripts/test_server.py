@@ -1,0 +1,224 @@
+"""script/server: one command brings the site up, and nothing of it is left afterwards."""
+
+import contextlib
+import fcntl
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import requests
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+COMMAND = ROOT / "script" / "server"
+A_HANG = 60  # seconds
+KEPT = ("PATH", "HOME", "LANG", "TMPDIR")
+
+pytestmark = pytest.mark.postgresql  # it brings its own database; once is enough
+
+
+def free_pair() -> int:
+    """A port that is free, and so is the one after it."""
+    while True:
+        with socket.socket() as first, socket.socket() as second:
+            first.bind(("127.0.0.1", 0))
+            port = first.getsockname()[1]
+            with contextlib.suppress(OSError, OverflowError):
+                second.bind(("127.0.0.1", port + 1))
+                return port
+
+
+class Server:
+    """One run of script/server, from another folder and through a link, as the head of a process group."""
+
+    def __init__(self, var: Path, port: int | str = 0, command: Path = COMMAND, **env: str) -> None:
+        self.var = var
+        self.port = port or free_pair()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.started = time.monotonic()
+        kept = {name: os.environ[name] for name in KEPT if name in os.environ}
+        self.process = subprocess.Popen(
+            [command],
+            cwd="/",
+            env={**kept, "PORT": str(self.port), "LEADFAIR_VAR": str(var), "LEADFAIR_DEMO_LEADS": "60", **env},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def wait_until_ready(self) -> float:
+        """The seconds from the start to the ready line."""
+        for line in self.process.stdout:
+            if line == f"Leadfair is ready at {self.url}\n":
+                return time.monotonic() - self.started
+        raise AssertionError(f"not ready: {self.process.stderr.read()}")
+
+    def end(self) -> tuple[int, str]:
+        """Its exit status and all it said on standard error."""
+        _, errors = self.process.communicate(timeout=A_HANG)
+        assert "Traceback" not in errors
+        return self.process.returncode, errors
+
+    def processes(self, word: str = "") -> dict[int, str]:
+        """Whatever runs with this folder, however it was started: process id → command line."""
+        found = {}
+        for folder in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+                if f"LEADFAIR_VAR={self.var}\0".encode() in (folder / "environ").read_bytes() and word in command:
+                    found[int(folder.name)] = command
+        return found
+
+    def assert_gone(self, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while (left := self.processes()) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert left == {}
+
+
+@pytest.fixture(scope="module")
+def var(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A LEADFAIR_VAR that all tests here go on with, as a person would."""
+    return tmp_path_factory.mktemp("site") / "var"
+
+
+@pytest.fixture
+def start(var: Path) -> Iterator[Callable[..., Server]]:
+    """Starts a server; none is left behind, whatever the test does."""
+    servers = []
+
+    def start(var: Path = var, *args: object, **env: str) -> Server:
+        servers.append(Server(var, *args, **env))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(server.process.pid, signal.SIGKILL)
+        server.process.communicate()
+
+
+def test_it_works(start, var, tmp_path):
+    link = tmp_path / "leadfair"
+    link.symlink_to(COMMAND)
+    server = start(var, 0, link)
+    print(f"\nfirst start, 60 leads: {server.wait_until_ready():.1f} s")
+
+    assert requests.get(f"{server.url}/readyz", timeout=10).text == "ready"
+    assert "Leadfair" in requests.get(f"{server.url}/", timeout=10).text
+    assert requests.get(f"http://127.0.0.1:{server.port + 1}/", timeout=10).status_code == 200
+    assert (var / "demo.env").stat().st_mode & 0o777 == 0o600
+    assert {path.stem for path in (var / "logs").glob("*.log")} >= {"web", "worker", "beat", "processor"}
+    for word in ("gunicorn", "worker", "beat", "tests.processor"):
+        assert server.processes(word), word
+
+    server.process.terminate()
+    assert server.end() == (0, "")
+    server.assert_gone(0)
+
+
+def test_no_orphan_is_left_when_the_supervisor_is_killed(start, var):
+    keys = (var / "demo.env").read_text()
+    server = start()
+    print(f"\nsecond start: {server.wait_until_ready():.1f} s")
+    assert (var / "demo.env").read_text() == keys
+    assert len(server.processes()) >= 7  # ourselves, two workers of gunicorn's, and one each
+    server.process.kill()
+    server.assert_gone(10)
+
+
+def test_what_a_killed_one_left_behind_is_no_obstacle_and_two_ctrl_c_are_like_one(start, var):
+    assert (var / "server.lock").read_text()
+    (var / "celerybeat-schedule").write_bytes(b"half a write")
+    server = start()
+    server.wait_until_ready()
+    os.killpg(server.process.pid, signal.SIGINT)
+    os.killpg(server.process.pid, signal.SIGINT)
+    assert server.end() == (0, "")
+    server.assert_gone(0)
+
+
+@pytest.mark.parametrize("name", ["web", "worker"])
+def test_when_one_child_dies_everything_ends_and_it_is_named(start, var, name):
+    server = start()
+    server.wait_until_ready()
+    word = {"web": "gunicorn", "worker": " worker "}[name]
+    os.kill(min(server.processes(word)), signal.SIGKILL)  # the lowest is the one that was started first
+    status, errors = server.end()
+    assert status == 1
+    assert f"The {name} was killed by SIGKILL" in errors
+    assert f"{var}/logs/{name}.log" in errors
+    server.assert_gone(0)
+
+
+@pytest.mark.parametrize("offset", [0, 1])
+def test_a_busy_port_gets_one_sentence_before_anything_starts(start, tmp_path, offset):
+    port = free_pair()
+    with socket.create_server(("127.0.0.1", port + offset)):
+        server = start(tmp_path, port)
+        status, errors = server.end()
+    assert status == 1
+    assert errors.startswith(f"Port {port + offset} ")
+    assert "PORT=" in errors
+    assert errors.count("\n") == 1
+    assert not (tmp_path / "leadfair.sqlite3").exists()
+
+
+def test_a_second_server_in_the_same_folder_gets_one_sentence(start, tmp_path):
+    with (tmp_path / "server.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        status, errors = start(tmp_path).end()
+    assert status == 1
+    assert "LEADFAIR_VAR" in errors
+    assert errors.count("\n") == 1
+
+
+@pytest.mark.parametrize("port", ["http", "0", "65535", "-1"])
+def test_a_port_that_is_none_gets_one_sentence(start, tmp_path, port):
+    assert start(tmp_path, port).end() == (
+        1,
+        "PORT must be a number from 1 to 65534; the card processor takes the one after it.\n",
+    )
+
+
+def test_a_folder_that_cannot_be_made_gets_one_sentence(start, tmp_path):
+    (tmp_path / "file").touch()
+    status, errors = start(tmp_path / "file" / "var").end()
+    assert status == 1
+    assert str(tmp_path / "file" / "var") in errors
+    assert errors.count("\n") == 1
+
+
+def test_a_database_that_does_not_answer_gets_its_reason(start, tmp_path):
+    status, errors = start(tmp_path, DATABASE_URL=f"postgres://nobody@127.0.0.1:{free_pair()}/none").end()
+    assert status == 1
+    assert "database" in errors
+
+
+def test_lost_keys_are_not_replaced_by_new_ones(start, tmp_path):
+    (tmp_path / "leadfair.sqlite3").touch()
+    status, errors = start(tmp_path).end()
+    assert status == 1
+    assert f"{tmp_path}/demo.env is gone" in errors
+    assert not (tmp_path / "demo.env").exists()
+
+
+def test_a_machine_without_python_gets_one_sentence(start, tmp_path):
+    """Neither a fitting Python nor apt: nothing but the basic tools on the path."""
+    shutil.copytree(ROOT / "script", tmp_path / "script")
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    for tool in ("sh", "dirname", "readlink"):
+        (tools / tool).symlink_to(shutil.which(tool))
+    old = tools / "python3"
+    old.write_text("#!/bin/sh\nexit 1\n")
+    old.chmod(0o755)
+    server = start(tmp_path, 0, tmp_path / "script" / "server", PATH=str(tools))
+    assert server.end() == (1, "Leadfair needs Python 3.11 or newer; install it and start again.\n")
