@@ -3,17 +3,51 @@
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.internal.flows.login import AUTHENTICATION_METHODS_SESSION_KEY
 from allauth.account.models import EmailAddress
-from django.http import HttpRequest
+from allauth.account.utils import passthrough_next_redirect_url
+from allauth.core.internal.ratelimit import truncate_ip
+from django.contrib import messages
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
 
+from marketplace.core.refusals import TooMany
 from privacy.vault.digests import digest
 
 from . import emails, services
 from .models import User
 
+# The longest of the windows that end in this error (ACCOUNT_RATE_LIMITS), in seconds.
+SIGN_IN_WINDOW = 300
+
 
 class AccountAdapter(DefaultAccountAdapter):
     """Sign-up through ``services.register``, every mail through the outbox, no IP beside a person."""
+
+    error_messages = DefaultAccountAdapter.error_messages | {
+        "email_password_mismatch": "The email or the password is not right. Please check both.",
+        "enter_current_password": "This is not your present password.",
+        "incorrect_password": "This is not your password.",
+        "incorrect_code": "This code is not right. Check the newest mail from us and enter its 8 digits.",
+        "duplicate_email": "This is your address already. Enter the new one.",
+        "email_taken": "Another account has this address. Please use a different one.",
+        # As an error of a form this becomes a 429 (validation_error); as a sentence it is said after three wrong codes.
+        "too_many_login_attempts": "The code was wrong three times and no longer works. Please start again.",
+    }
+
+    def validation_error(self, code: str, *args: object) -> Exception:
+        """What allauth raises for ``code``. A limit is a 429 and no mistake in a field."""
+        if code == "too_many_login_attempts":
+            return TooMany(retry_after=SIGN_IN_WINDOW)
+        error: ValidationError = super().validation_error(code, *args)
+        return error
+
+    def is_ajax(self, request: HttpRequest) -> bool:
+        """Never: one kind of answer is enough to keep safe."""
+        return False
 
     def save_user(self, request: HttpRequest, user: User, form: Any, commit: bool = True) -> User:
         data = form.cleaned_data
@@ -23,11 +57,46 @@ class AccountAdapter(DefaultAccountAdapter):
         services.register(user, terms=form.terms_version, terms_sha256=data["terms_sha256"])
         return user
 
+    def set_password(self, user: User, password: str) -> None:
+        """Write the password alone: a whole row saved from here could undo what another request just wrote."""
+        user.set_password(password)
+        user.save(update_fields=["password"])
+
     def confirm_email(self, request: HttpRequest, email_address: EmailAddress) -> bool:
-        confirmed = super().confirm_email(request, email_address)
-        if confirmed:
-            services.mark_verified(email_address.user)
+        try:
+            with transaction.atomic():
+                confirmed: bool = super().confirm_email(request, email_address)
+                if confirmed:
+                    self._mark_verified(request, email_address.user)
+        except IntegrityError:  # another member proved the same address at the same moment
+            return False
         return confirmed
+
+    def _mark_verified(self, request: HttpRequest, user: User) -> None:
+        wanted = user.handle
+        if not services.mark_verified(user):
+            said = (
+                f"Somebody else took the public name {wanted} first. Yours is {user.handle} now; change it as you like."
+            )
+            messages.warning(request, said)
+
+    def login(self, request: HttpRequest, user: User) -> None:
+        """Let the member in; only a proved email gets this far, by whichever way it was proved (a reset code, too)."""
+        super().login(request, user)
+        user.refresh_from_db(fields=["email_verified_at", "handle"])
+        if not user.is_verified:
+            self._mark_verified(request, user)
+        for record in request.session.get(AUTHENTICATION_METHODS_SESSION_KEY, ()):
+            record.pop("email", None)  # the session names its member by key, that is enough
+
+    def respond_email_verification_sent(self, request: HttpRequest, user: User | None) -> HttpResponse:
+        return redirect(passthrough_next_redirect_url(request, reverse("account_email_verification_sent"), "next"))
+
+    def get_email_verification_redirect_url(self, email_address: EmailAddress) -> str:
+        return reverse("accounts:profile")
+
+    def get_password_change_redirect_url(self, request: HttpRequest) -> str:
+        return reverse("accounts:profile")
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
         """allauth names its mails by template prefix; each has a function in ``emails``.
@@ -36,8 +105,7 @@ class AccountAdapter(DefaultAccountAdapter):
             LookupError: a mail that has none; nothing is sent that nobody wrote.
         """
         name = template_prefix.rpartition("/")[2]
-        address = EmailAddress.objects.filter(email__iexact=email).select_related("user").first()
-        user = context.get("user") or (address.user if address else User.objects.get(email=email.lower()))
+        user = context.get("user") or self._owner_of(email)
         if name in {"email_confirmation_signup", "email_confirmation"}:
             services.send_code(user, context["code"], to=email)
         elif name == "account_already_exists":
@@ -47,17 +115,26 @@ class AccountAdapter(DefaultAccountAdapter):
         else:
             raise LookupError(template_prefix)
 
+    def _owner_of(self, email: str) -> User:
+        address = EmailAddress.objects.filter(email=email.lower()).select_related("user").first()
+        return address.user if address else User.objects.get(email=email.lower())
+
     def send_notification_mail(
         self, template_prefix: str, user: User, context: dict[str, Any] | None = None, email: str | None = None
     ) -> None:
+        """Security mails; allauth's own would print the IP and the browser (AL-30).
+
+        Raises:
+            LookupError: a mail that nobody wrote.
+        """
         name = template_prefix.rpartition("/")[2]
-        if name in {"password_changed", "password_set", "password_reset"}:
+        if name in {"password_changed", "password_reset"}:
             emails.password_changed(user)
         elif name == "email_changed":
             emails.email_changed(user, old=email or user.email)
-        elif name != "email_deleted":  # taking back an address that was never proved is no news
+        else:
             raise LookupError(template_prefix)
 
     def get_client_ip(self, request: HttpRequest) -> str:
-        """A keyed digest of the address: good enough to count by, useless to look up."""
-        return digest("ip", super().get_client_ip(request))[:32]
+        """A keyed digest of the address (of its /64 for IPv6): good enough to count by, useless to look up."""
+        return digest("ip", truncate_ip(super().get_client_ip(request)))[:32]

@@ -1,8 +1,18 @@
+from allauth.account import admin as allauth_admin  # registers its tables; done here, it cannot do so after us
+from allauth.account.models import EmailAddress, EmailConfirmation
 from django.contrib import admin
 
 from marketplace.core.admin import ReadOnlyAdmin
 
+from .forms import StaffSignInForm
 from .models import User
+
+admin.site.site_header = admin.site.site_title = "Leadfair support"
+admin.site.index_title = "What happened on the site"
+admin.site.login_form = StaffSignInForm
+for table in (EmailAddress, EmailConfirmation):  # lists of plain addresses
+    if allauth_admin and admin.site.is_registered(table):
+        admin.site.unregister(table)
 
 
 @admin.register(User)

@@ -1,6 +1,7 @@
 """Every mail the accounts room sends: one function, three templates, one key and one category each."""
 
-from django.urls import reverse
+from django.conf import settings
+from django.db import transaction
 
 from marketplace.core.ids import new_id
 from marketplace.core.links import absolute
@@ -9,7 +10,8 @@ from marketplace.mail.services import send
 
 from .models import User
 
-CODE_MINUTES = 15
+CODE_MINUTES = settings.ACCOUNT_EMAIL_VERIFICATION_BY_CODE_TIMEOUT // 60
+RESET_CODE_MINUTES = settings.ACCOUNT_PASSWORD_RESET_BY_CODE_TIMEOUT // 60
 
 
 def _welcome_key(user: User) -> str:
@@ -61,9 +63,24 @@ def reset_code(user: User, *, code: str) -> None:
         user,
         category=Category.SECURITY,
         template="accounts/email/reset_code",
-        context={"code": code},
+        context={"code": code, "minutes": RESET_CODE_MINUTES},
         key=f"reset-code:{new_id()}",
     )
+
+
+@transaction.atomic
+def reset_code_for_nobody(*, code: str) -> None:
+    """The work of ``reset_code`` when an address has no account: written and taken back at once, so that the time of
+    an answer does not tell whether there is one."""
+    key = f"reset-code:{new_id()}"
+    send(
+        None,
+        category=Category.SECURITY,
+        template="accounts/email/reset_code",
+        context={"code": code, "minutes": RESET_CODE_MINUTES},
+        key=key,
+    )
+    OutgoingEmail.objects.filter(key=key).delete()
 
 
 def password_changed(user: User) -> None:
@@ -83,7 +100,7 @@ def email_changed(user: User, *, old: str) -> None:
         user,
         category=Category.SECURITY,
         template="accounts/email/email_changed",
-        context={"account_path": reverse("accounts:profile")},
+        context={},
         key=f"email-changed:{new_id()}",
         to=old,
     )

@@ -1,11 +1,14 @@
-"""Sign-up and the member's own data."""
+"""Sign-up, signing in, and the member's own data."""
 
+from functools import cache
 from typing import Any
 
-from allauth.account.forms import SignupForm as AllauthSignupForm
+from allauth.account import forms as allauth
 from django import forms
+from django.contrib.admin.forms import AdminAuthenticationForm
 from django.contrib.auth.hashers import make_password
 from django.core.exceptions import ValidationError
+from django.core.validators import MaxLengthValidator
 from django.db import IntegrityError, transaction
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
@@ -15,9 +18,14 @@ from phonenumber_field.formfields import PhoneNumberField
 from privacy.policy.models import Document
 from privacy.policy.services import in_force
 
+from . import emails
+from .adapter import AccountAdapter
 from .models import STATES, User, time_zone_choices
-from .services import HandleTaken
+from .services import PROFILE
 from .validators import validate_handle
+
+EMAIL_LENGTH = User._meta.get_field("email").max_length
+PASSWORD_HINT = "At least 12 characters. A few words work well."  # noqa: S105
 
 
 class HandleField(forms.CharField):
@@ -35,20 +43,45 @@ def refuse_taken(handle: str, *, owner: User | None = None) -> None:
     Raises:
         ValidationError: somebody has it. Handles are public, so saying so gives nothing away.
     """
-    others = User.objects.filter(handle__iexact=handle)
+    others = User.objects.filter(handle__iexact=handle, email_verified_at__isnull=False)
     if owner is not None:
         others = others.exclude(pk=owner.pk)
     if others.exists():
-        raise ValidationError("Somebody has this name already. Please choose another.")
+        raise ValidationError("Somebody has this name already. Choose another, or sign in if it is yours.")
 
 
-class SignupForm(AllauthSignupForm):
+class PlainFields:
+    """Labels and hints of our own in place of the placeholders of allauth, which vanish while one types."""
+
+    fields: dict[str, forms.Field]
+    words: dict[str, tuple[str, str]] = {}  # field → label, hint
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name, field in self.fields.items():
+            field.widget.attrs.pop("placeholder", None)
+            if name in self.words:
+                field.label, field.help_text = self.words[name]
+            if isinstance(field, forms.EmailField):
+                field.validators.append(MaxLengthValidator(EMAIL_LENGTH))
+                field.widget.attrs["maxlength"] = EMAIL_LENGTH
+            if not isinstance(field, forms.BooleanField):
+                field.error_messages["required"] = f"Please enter the {str(field.label).lower()}."
+
+
+class SignupForm(PlainFields, allauth.SignupForm):
     """The least a member can give: email, handle, password, 18 or older, the terms (AL-09, C26)."""
 
+    words = {
+        "email": ("Email", "We send a code to it. You sign in with it. It is never shown to others."),
+        "password1": ("Password", PASSWORD_HINT),
+    }
     field_order = ["email", "handle", "password1", "adult", "terms", "terms_sha256"]
     handle = HandleField()
     adult = forms.BooleanField(
-        label="I am 18 or older", error_messages={"required": "Leadfair is for people of 18 or older."}
+        label="I am 18 or older",
+        help_text="We sell to adults only.",
+        error_messages={"required": "Leadfair is for people of 18 or older."},
     )
     terms = forms.BooleanField(error_messages={"required": "Please read and accept the terms."})
     terms_sha256 = forms.CharField(widget=forms.HiddenInput)
@@ -59,12 +92,10 @@ class SignupForm(AllauthSignupForm):
         self.terms_version = in_force(Document.TERMS)
         self.initial["terms_sha256"] = self.terms_version.sha256
         self.fields["terms"].label = format_html(
-            'I agree to the <a href="{}">terms of use</a> (version {})', reverse("privacy:terms"), self.terms_version.number
+            'I agree to the <a href="{}" target="_blank">terms of use</a> (version {}, opens in a new tab)',
+            reverse("privacy:terms"),
+            self.terms_version.number,
         )
-        self.fields["email"].help_text = "We send a code to it. You sign in with it. It is never shown to others."
-        self.fields["password1"].help_text = "At least 12 characters. A few words work well."
-        for name in ("email", "password1"):
-            self.fields[name].widget.attrs.pop("placeholder", None)
 
     def clean_handle(self) -> str:
         handle: str = self.cleaned_data["handle"]
@@ -75,9 +106,10 @@ class SignupForm(AllauthSignupForm):
         shown: str = self.cleaned_data["terms_sha256"]
         if shown != self.terms_version.sha256:
             # The box must be ticked anew for the new text, which is now shown.
-            self.data = self.data.copy()
-            self.data["terms_sha256"] = self.terms_version.sha256
-            self.data.pop("terms", None)
+            data = self.data.copy()  # type: ignore[has-type]
+            data["terms_sha256"] = self.terms_version.sha256
+            data.pop("terms", None)
+            self.data = data
             self.add_error("terms", "The terms changed while you were reading. Please read them and agree again.")
         return shown
 
@@ -88,33 +120,102 @@ class SignupForm(AllauthSignupForm):
         try:
             with transaction.atomic():
                 return super().try_save(request)
-        except IntegrityError as error:  # somebody else signed up between our look and our write
-            if User.objects.filter(handle__iexact=self.cleaned_data["handle"]).exists():
-                raise HandleTaken from error
+        except IntegrityError:  # somebody else signed up with this address between our look and our write
             self.account_already_exists = True
             return super().try_save(request)
+
+
+class SignInForm(PlainFields, allauth.LoginForm):
+    """Email and password, and whether to stay signed in when the browser is closed (AL-23)."""
+
+    words = {
+        "login": ("Email", ""),
+        "password": ("Password", ""),
+        "remember": ("Keep me signed in", "For two weeks. Leave it off on a computer that others use."),
+    }
+
+
+class _CodeField(PlainFields):
+    words = {"code": ("Code", "8 digits. Spaces do not matter.")}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["code"].widget.attrs.update(inputmode="numeric", autocomplete="one-time-code", spellcheck="false")
+
+
+class EmailCodeForm(_CodeField, allauth.ConfirmEmailVerificationCodeForm):
+    """The code that proves an email."""
+
+
+class ResetCodeForm(_CodeField, allauth.ConfirmPasswordResetCodeForm):
+    """The code that allows a new password."""
+
+
+class ResetRequestForm(PlainFields, allauth.ResetPasswordForm):
+    """Where to send the code for a new password."""
+
+    words = {"email": ("Email", "The address you sign in with.")}
+
+    def save(self, request: HttpRequest, **kwargs: Any) -> str:
+        if not self.users:
+            emails.reset_code_for_nobody(code=AccountAdapter().generate_password_reset_code())
+        email: str = super().save(request, **kwargs)
+        return email
+
+
+class NewPasswordForm(PlainFields, allauth.ResetPasswordKeyForm):
+    """A new password, typed once: it may be pasted, and a reset is never far."""
+
+    words = {"password1": ("New password", PASSWORD_HINT)}
+    password2 = None
+
+
+class ChangePasswordForm(PlainFields, allauth.ChangePasswordForm):
+    """A new password in place of the present one."""
+
+    words = {"oldpassword": ("Present password", ""), "password1": ("New password", PASSWORD_HINT)}
+    password2 = None
+
+
+class ConfirmPasswordForm(PlainFields, allauth.ReauthenticateForm):
+    """The password once more before something that must not happen behind the member's back."""
+
+    words = {"password": ("Password", "")}
+
+
+class ChangeEmailForm(PlainFields, allauth.AddEmailForm):
+    """The new address; it replaces the old one once its code was entered."""
+
+    words = {"email": ("New email", "We send a code to it.")}
+
+
+class StaffSignInForm(AdminAuthenticationForm):
+    """The sign-in form of the admin under the same limits as everybody's."""
+
+    def clean(self) -> dict[str, Any]:
+        adapter = AccountAdapter(self.request)
+        adapter.pre_authenticate(self.request, email=self.cleaned_data.get("username", ""))
+        cleaned: dict[str, Any] = super().clean()
+        adapter._rollback_login_failed_rl_usage()  # it succeeded: that was no failed try
+        return cleaned
 
 
 class ProfileForm(forms.ModelForm):
     """Everything a member told us, to see and to change (LR-35). Optional fields say what is missing without them."""
 
     handle = HandleField()
-    phone = PhoneNumberField(
-        required=False, help_text="Optional. Without it we cannot call you back when you ask support something."
-    )
+    phone = PhoneNumberField(required=False, help_text="Optional. Without it we can answer you by email only.")
     licensed_states = forms.MultipleChoiceField(
         required=False,
         choices=STATES,
         widget=forms.CheckboxSelectMultiple,
         help_text="Optional. Without them we cannot warn you when a lead is outside the states you may work in.",
     )
-    time_zone = forms.ChoiceField(
-        required=False, help_text="Optional. Without it times are shown in UTC."
-    )
+    time_zone = forms.ChoiceField(required=False, help_text="Optional. Without it times are shown in UTC.")
 
     class Meta:
         model = User
-        fields = ["handle", "business_name", "phone", "preferred_channel", "licensed_states", "time_zone"]
+        fields = PROFILE
         help_texts = {
             "business_name": "Optional. Without it your receipts carry no business name.",
             "preferred_channel": "How we answer when you ask us something.",
@@ -123,7 +224,7 @@ class ProfileForm(forms.ModelForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["time_zone"].choices = [("", "UTC"), *time_zone_choices()]  # type: ignore[attr-defined]
+        self.fields["time_zone"].choices = [("", "UTC"), *_zones()]  # type: ignore[attr-defined]
         self.fields["business_name"].widget.attrs["autocomplete"] = "organization"
         self.fields["phone"].widget.attrs["autocomplete"] = "tel"
 
@@ -134,6 +235,12 @@ class ProfileForm(forms.ModelForm):
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or self.cleaned_data
-        if data.get("preferred_channel") == User.Channel.PHONE and not data.get("phone"):
+        if data.get("preferred_channel") == User.Channel.PHONE and not data.get("phone") and "phone" not in self.errors:
             self.add_error("phone", "Give a phone number, or choose email.")
         return data
+
+
+@cache
+def _zones() -> list[tuple[str, str]]:
+    """The choices of the time zone; found once in a process, as they are read from hundreds of files."""
+    return time_zone_choices()

@@ -1,8 +1,11 @@
 """Members.
 
-Invariants: one account for each email and each handle, whatever the case (unique constraints); nothing public derives
-from the email or the primary key: addresses carry ``public_id``, pages show ``handle`` (AL-10). What is optional may
-stay empty (LR-08).
+Invariants: one account for each email, one proved account for each handle, whatever the case (unique constraints);
+nothing public derives from the email or the primary key: addresses carry ``public_id``, pages show ``handle`` (AL-10).
+What is optional may stay empty (LR-08).
+
+A handle belongs to somebody once their email is proved. Were it taken at sign-up already, trying it a second time
+would tell whether the first time an account was made, and so whether the address had been known.
 """
 
 from typing import Any
@@ -88,7 +91,9 @@ class User(AbstractBaseUser, PermissionsMixin):
     class Meta:
         constraints = [
             models.CheckConstraint(condition=models.Q(email=Lower("email")), name="accounts_email_lower_case"),
-            models.UniqueConstraint(Lower("handle"), name="accounts_handle_once"),
+            models.UniqueConstraint(
+                Lower("handle"), condition=models.Q(email_verified_at__isnull=False), name="accounts_handle_once"
+            ),
         ]
 
     def __str__(self) -> str:

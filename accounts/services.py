@@ -2,9 +2,10 @@
 
 from datetime import datetime
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from marketplace.core import clock
+from marketplace.core.ids import new_id
 from marketplace.core.refusals import Refusal
 from privacy.policy.models import PolicyVersion
 from privacy.policy.services import accept
@@ -30,7 +31,7 @@ class NotAllowed(Refusal):
 class HandleTaken(Refusal):
     """Somebody took the handle a moment ago."""
 
-    message = "Somebody took this name a moment ago. Please go back and choose another."
+    message = "Somebody took this name a moment ago. Please choose another."
 
 
 @transaction.atomic
@@ -39,17 +40,41 @@ def register(user: User, *, terms: PolicyVersion, terms_sha256: str) -> None:
 
     Raises:
         StaleText: the form was shown with another text.
-        IntegrityError: email or handle were taken a moment ago.
+        IntegrityError: somebody signed up with the email a moment ago.
     """
     user.adult_stated_at = clock.now()
     user.save()
     accept(user, terms, sha256=terms_sha256, surface="accounts:signup")
 
 
-def mark_verified(user: User) -> None:
-    """The member proved to read their email."""
+PROFILE = ("handle", "business_name", "phone", "preferred_channel", "licensed_states", "time_zone")
+
+
+def change_profile(user: User) -> None:
+    """Save what the member changed in the profile, and those columns only: the rest of the row may be newer than ours.
+
+    Raises:
+        HandleTaken: somebody took the handle since the form looked.
+    """
+    try:
+        with transaction.atomic():
+            user.save(update_fields=PROFILE)
+    except IntegrityError as error:
+        raise HandleTaken from error
+
+
+def mark_verified(user: User) -> bool:
+    """The member proved to read their email, and from now on has the handle; returns False if it had to be altered
+    because somebody else was faster."""
     user.email_verified_at = clock.now()
-    user.save(update_fields=["email_verified_at"])
+    try:
+        with transaction.atomic():
+            user.save(update_fields=["email_verified_at"])
+    except IntegrityError:
+        user.handle = f"{user.handle[:19]}-{new_id()[:4]}"
+        user.save(update_fields=["email_verified_at", "handle"])
+        return False
+    return True
 
 
 def require_verified(user: User) -> None:
@@ -76,7 +101,7 @@ def choose_theme(user: User, theme: str) -> None:
 
 
 def send_code(user: User, code: str, *, to: str) -> None:
-    """Send a verification code to ``to``. The first for an account is the welcome mail, later ones are plain (AL-35)."""
+    """Send a verification code to ``to``. The first of an account is the welcome mail, later ones are plain (AL-35)."""
     if user.email_verified_at is None and not emails.was_welcomed(user):
         emails.welcome(user, code=code)
     else:

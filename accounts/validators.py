@@ -34,3 +34,14 @@ class NotTooLongValidator:
 
     def get_help_text(self) -> str:
         return f"At most {MAX_PASSWORD_LENGTH} characters."
+
+
+class NotOurNameValidator:
+    """Refuses passwords that hold the name of the site: they are the first that somebody tries here."""
+
+    def validate(self, password: str, user: object = None) -> None:
+        if "leadfair" in password.lower():
+            raise ValidationError("Choose a password without the name of this site.", code="password_our_name")
+
+    def get_help_text(self) -> str:
+        return "Without the name of this site."

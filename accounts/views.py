@@ -1,23 +1,104 @@
-"""The member's own data. Signing up and in are allauth's views."""
+"""The member's own data, and allauth's pages for signing up and in as the house wants them."""
 
+import math
+import time
+from collections.abc import Callable
+from functools import wraps
+
+from allauth.account import views as allauth
+from allauth.account.internal.flows.email_verification_by_code import EMAIL_VERIFICATION_CODE_SESSION_KEY
+from allauth.account.internal.flows.password_reset_by_code import PASSWORD_RESET_VERIFICATION_SESSION_KEY
+from allauth.account.internal.flows.reauthentication import is_reauthentication_required
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.template.response import SimpleTemplateResponse
+from django.urls import reverse
+from django.utils.http import urlencode
 from django.views.decorators.http import require_http_methods
 
 from .forms import ProfileForm
+from .models import User
+from .services import HandleTaken, change_profile
+
+View = Callable[..., HttpResponse]
 
 
 @require_http_methods(["GET", "POST"])
 @login_required
 def profile(request: HttpRequest) -> HttpResponse:
     """Everything asked at registration and in the profile, to see and to change (LR-35)."""
-    form = ProfileForm(request.POST or None, instance=request.user)
+    # An own copy: the form writes into its instance even when it refuses.
+    member = User.objects.get(pk=request.user.pk)  # type: ignore[misc]
+    form = ProfileForm(request.POST if request.method == "POST" else None, instance=member)
     if request.method == "POST" and form.is_valid():
-        form.save()
-        messages.success(request, "Your changes are saved.")
-        return redirect("accounts:profile")
-    acceptances = request.user.acceptances.select_related("version").order_by("-id")
+        try:
+            change_profile(form.instance)
+        except HandleTaken as taken:
+            form.add_error("handle", taken.message)
+        else:
+            messages.success(request, "Your changes are saved.")
+            return redirect("accounts:profile")
+    acceptances = member.acceptances.select_related("version").order_by("-id")
     context = {"form": form, "acceptances": acceptances}
     return render(request, "accounts/profile.html", context, status=422 if form.errors else 200)
+
+
+# --- allauth's pages --------------------------------------------------------------------------------------------------
+
+
+def _page(view: View, *, code: tuple[str, int] | None = None) -> View:
+    """allauth's ``view`` as a page of this house: GET and POST only, and 422 for a form with mistakes.
+
+    ``code`` is the session key of the process that waits for a code, and its seconds: the page tells the minutes left.
+    """
+
+    @require_http_methods(["GET", "HEAD", "POST"])
+    @wraps(view)
+    def page(request: HttpRequest) -> HttpResponse:
+        response = view(request)
+        if isinstance(response, SimpleTemplateResponse) and not response.is_rendered:
+            context = response.context_data or {}
+            if context.get("form") is not None and context["form"].errors:
+                response.status_code = 422
+            if code is not None:
+                key, seconds = code
+                left = request.session[key]["at"] + seconds - time.time()
+                response.context_data = context | {"minutes_left": max(1, math.ceil(left / 60))}
+        return response
+
+    return page
+
+
+@login_required
+def _change_email(request: HttpRequest) -> HttpResponse:
+    """Ask for the password first unless it was just given.
+
+    allauth would do so as well, but keep the whole request, with IP and browser, in the session meanwhile (AL-30).
+    """
+    if is_reauthentication_required(request, app="allauth.account"):
+        return redirect(f"{reverse('account_reauthenticate')}?{urlencode({'next': request.path})}")
+    if request.method == "POST" and "action_add" not in request.POST:
+        return redirect(request.path)  # what allauth offers besides, members with one address do not need
+    return allauth.email(request)
+
+
+_reset_code = (PASSWORD_RESET_VERIFICATION_SESSION_KEY, settings.ACCOUNT_PASSWORD_RESET_BY_CODE_TIMEOUT)
+
+sign_up = _page(allauth.signup)
+sign_in = _page(allauth.login)
+sign_out = _page(allauth.logout)
+closed = _page(allauth.account_inactive)
+enter_code = _page(
+    allauth.email_verification_sent,
+    code=(EMAIL_VERIFICATION_CODE_SESSION_KEY, settings.ACCOUNT_EMAIL_VERIFICATION_BY_CODE_TIMEOUT),
+)
+confirm_password = _page(allauth.reauthenticate)
+change_email = _page(_change_email)
+change_password = _page(allauth.password_change)
+reset_password = _page(allauth.password_reset)
+enter_reset_code = _page(allauth.confirm_password_reset_code, code=_reset_code)
+set_new_password = _page(allauth.complete_password_reset)
+new_password_set = _page(allauth.password_reset_from_key_done)

@@ -4,13 +4,18 @@ from django.conf import settings
 from django.contrib import admin
 from django.urls import include, path
 
+from accounts.urls import entrance
+
 from . import views
 
 urlpatterns = [
     path("", views.home, name="home"),
     path("", include("accounts.urls")),
     path("", include("privacy.urls")),
-    path("accounts/", include("allauth.account.urls")),
+    path("", include("marketplace.leads.urls")),
+    path("", include("marketplace.purchases.urls")),
+    path("", include("marketplace.wallet.urls")),
+    path("accounts/", include(entrance)),
     path("theme/", views.choose_theme, name="choose_theme"),
     path("livez", views.livez, name="livez"),
     path("readyz", views.readyz, name="readyz"),
@@ -22,5 +27,6 @@ if settings.DEBUG:
         path("demo/mailbox/", views.demo_mailbox, name="demo_mailbox"),
         path("demo/mailbox/<str:name>/", views.demo_message, name="demo_message"),
     ]
+handler429 = "marketplace.views.too_many_requests"  # allauth asks for it
 handler404 = "marketplace.views.not_found"
 handler500 = "marketplace.views.server_error"

@@ -8,7 +8,8 @@ from email.message import EmailMessage
 from pathlib import Path
 
 from django.conf import settings
-from django.db import DatabaseError
+from django.db import Error as DatabaseFailure
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBadRequest
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -20,27 +21,42 @@ from accounts.services import choose_theme as keep_theme
 from marketplace.core import clock, heartbeat
 from marketplace.core.context import THEMES
 from marketplace.core.origin import refuse_foreign
+from marketplace.core.refusals import TooMany
 from marketplace.leads.models import Lead, Vertical
-from marketplace.wallet.models import MINIMUM_CENTS
+from marketplace.mail.models import OutgoingEmail
+from marketplace.wallet.models import MINIMUM_CENTS, EventCursor
 
 A_YEAR = 365 * 24 * 3600
+COUNTED = 10_000  # counting further would cost more than the figure is worth
+MAIL_IS_LATE = timedelta(minutes=5)
+SWEEP_IS_LATE = timedelta(minutes=30)  # three sweeps in a row could not ask the card processor
 
 
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
     """What Leadfair is, with three real leads (masked, like everywhere) and live figures."""
-    leads = Lead.objects.on_sale().select_related("vertical", "supplier").order_by("-listed_at", "-id")[:3]
-    fresh = Lead.objects.on_sale().filter(listed_at__gte=clock.now() - timedelta(days=1))[:1000].count()
-    verticals = Vertical.objects.all()
-    context = {"leads": leads, "fresh": fresh, "verticals": verticals, "minimum_deposit": MINIMUM_CENTS}
+    on_sale = Lead.objects.on_sale()
+    context = {
+        "leads": on_sale.select_related("vertical").order_by("-listed_at", "-id")[:3],
+        "on_sale": _counted(on_sale),
+        "listed_today": _counted(on_sale.filter(listed_at__gte=clock.now() - timedelta(days=1))),
+        "verticals": Vertical.objects.all(),
+        "minimum_deposit": MINIMUM_CENTS,
+    }
     return render(request, "home.html", context)
+
+
+def _counted(leads: QuerySet[Lead]) -> str:
+    """The number of ``leads`` as people write it, ``"10,000+"`` when there are more."""
+    number = leads[: COUNTED + 1].count()
+    return f"{COUNTED:,}+" if number > COUNTED else f"{number:,}"
 
 
 @csrf_exempt
 @require_POST
 @refuse_foreign
 def choose_theme(request: HttpRequest) -> HttpResponse:
-    """Keep the colour scheme in the profile, or for visitors in the one cookie named ``theme``; back to where you were."""
+    """Keep the colour scheme in the profile, or for visitors in the one cookie ``theme``; back to where you were."""
     theme = request.POST.get("theme", "")
     if theme not in THEMES:
         return HttpResponseBadRequest("Unknown colour scheme.", content_type="text/plain")
@@ -53,9 +69,7 @@ def choose_theme(request: HttpRequest) -> HttpResponse:
     elif theme == "system":
         response.delete_cookie("theme")
     else:
-        response.set_cookie(
-            "theme", theme, max_age=A_YEAR, secure=not settings.DEBUG, httponly=True, samesite="Lax"
-        )
+        response.set_cookie("theme", theme, max_age=A_YEAR, secure=not settings.DEBUG, httponly=True, samesite="Lax")
     return response
 
 
@@ -67,15 +81,24 @@ def livez(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def readyz(request: HttpRequest) -> HttpResponse:
-    """One word: ``ready``, ``degraded`` (works, but Redis is away) or ``unready`` (503). No internals."""
+    """One word: ``ready``, ``degraded`` (works, but Redis, the mail server or the card processor does not answer) or
+    ``unready`` (503). No internals."""
     try:
         heartbeat.beat()
-        is_ready = heartbeat.migrations_applied()
-    except DatabaseError:
-        is_ready = False
-    if not is_ready:
-        return HttpResponse("unready", status=503, content_type="text/plain")
-    return HttpResponse("ready" if heartbeat.redis_answers() else "degraded", content_type="text/plain")
+        state = ("degraded" if _lacks_help() else "ready") if heartbeat.migrations_applied() else "unready"
+    except DatabaseFailure:
+        state = "unready"
+    return HttpResponse(state, status=503 if state == "unready" else 200, content_type="text/plain")
+
+
+def _lacks_help() -> bool:
+    """Whether something the site can do without for a while is away; mail and processor by what their jobs got done."""
+    now = clock.now()
+    return (
+        not heartbeat.redis_answers()
+        or OutgoingEmail.objects.filter(state=OutgoingEmail.State.QUEUED, created_at__lt=now - MAIL_IS_LATE).exists()
+        or EventCursor.objects.filter(read_until__lt=now - SWEEP_IS_LATE).exists()
+    )
 
 
 @require_safe
@@ -86,6 +109,15 @@ def robots(request: HttpRequest) -> HttpResponse:
     return HttpResponse("\n".join(lines) + "\n", content_type="text/plain")
 
 
+def too_many_requests(request: HttpRequest) -> HttpResponse:
+    """429: allauth asks for this one; every limit ends on the same page.
+
+    Raises:
+        TooMany: always.
+    """
+    raise TooMany(retry_after=60)
+
+
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """404: says what may have happened and where to go on."""
     return render(request, "404.html", status=404)
@@ -93,7 +125,7 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """500: a static page that needs no database."""
-    return HttpResponse((settings.BASE_DIR / "templates" / "500.html").read_text(), status=500)
+    return HttpResponse((settings.BASE_DIR / "templates" / "500.html").read_text(encoding="utf-8"), status=500)
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
@@ -108,8 +140,7 @@ SHOWN = 100
 
 
 def _read(path: Path) -> EmailMessage:
-    message = email.message_from_bytes(path.read_bytes(), policy=email.policy.default)
-    return message
+    return email.message_from_bytes(path.read_bytes(), policy=email.policy.default)
 
 
 @require_GET

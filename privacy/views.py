@@ -3,11 +3,13 @@
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.safestring import mark_safe
+from django.views.decorators.http import require_safe
 
 from .policy.models import Document
 from .policy.services import html_of, in_force
 
 
+@require_safe
 def terms(request: HttpRequest) -> HttpResponse:
     """The terms in force, with version, date and SHA-256."""
     version = in_force(Document.TERMS)

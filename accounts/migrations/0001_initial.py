@@ -43,7 +43,7 @@ class Migration(migrations.Migration):
                 ('user_permissions', models.ManyToManyField(blank=True, help_text='Specific permissions for this user.', related_name='user_set', related_query_name='user', to='auth.permission', verbose_name='user permissions')),
             ],
             options={
-                'constraints': [models.CheckConstraint(condition=models.Q(('email', django.db.models.functions.text.Lower('email'))), name='accounts_email_lower_case'), models.UniqueConstraint(django.db.models.functions.text.Lower('handle'), name='accounts_handle_once')],
+                'constraints': [models.CheckConstraint(condition=models.Q(('email', django.db.models.functions.text.Lower('email'))), name='accounts_email_lower_case'), models.UniqueConstraint(django.db.models.functions.text.Lower('handle'), condition=models.Q(('email_verified_at__isnull', False)), name='accounts_handle_once')],
             },
         ),
     ]

@@ -1,4 +1,4 @@
-"""How every form of the site is drawn: label, hint, error, input, in that order (templates/django/forms/)."""
+"""How every form of the site is drawn: label, hint, error, input, in that order (templates/core/)."""
 
 from django.forms.renderers import TemplatesSetting
 

@@ -9,4 +9,9 @@ LENGTH = 14  # 27**14 is about 2**66
 
 def new_id() -> str:
     """A fresh random id of 14 characters, about 66 bits."""
-    return "".join(secrets.choice(ALPHABET) for _ in range(LENGTH))
+    number = secrets.randbits(128)  # far more than needed, so that the remainders are even
+    letters = []
+    for _ in range(LENGTH):
+        number, letter = divmod(number, len(ALPHABET))
+        letters.append(ALPHABET[letter])
+    return "".join(letters)

@@ -3,12 +3,20 @@
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import asdict
+from http import HTTPStatus
 
-from django.http import HttpRequest, HttpResponse
+from csp.constants import HEADER
+from csp.middleware import CSPMiddleware
+from csp.utils import build_policy
+from django.core.signals import got_request_exception
+from django.dispatch import receiver
+from django.http import HttpRequest, HttpResponse, HttpResponseNotFound
+from django.http.response import HttpResponseBase
 from django.shortcuts import render
 
 from . import logs
-from .refusals import Refusal
+from .refusals import Refusal, TooMany
 
 log = logs.get("leadfair.requests")
 GetResponse = Callable[[HttpRequest], HttpResponse]
@@ -34,7 +42,7 @@ def log_requests(get_response: GetResponse) -> GetResponse:
 
 
 def keep_signed_in_pages_private(get_response: GetResponse) -> GetResponse:
-    """Pages of a signed-in person are not stored by browsers and proxies: the back button after sign-out shows nothing."""
+    """Pages of a signed-in person are not stored by browsers and proxies: after sign-out, Back shows nothing."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         response = get_response(request)
@@ -45,20 +53,40 @@ def keep_signed_in_pages_private(get_response: GetResponse) -> GetResponse:
     return middleware
 
 
+@receiver(got_request_exception)
+def log_unhandled(sender: object, **kwargs: object) -> None:
+    """What ends as a 500 is logged once: the kind of the exception and the place, never its text (DX-14)."""
+    log.error("unhandled", exc_info=sys.exc_info())
+
+
+class ContentSecurityPolicy(CSPMiddleware):
+    """django-csp, which leaves out every 404 with DEBUG; ours are pages like all others."""
+
+    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        response = super().process_response(request, response)
+        if response.status_code == HTTPStatus.NOT_FOUND and HEADER not in response:
+            response[HEADER] = build_policy(**asdict(self.get_policy_parts(request, response)))
+        return response
+
+
 class answer_refusals:  # noqa: N801 - named like the functions beside it; a class only for process_exception
-    """A refusal nobody caught becomes a page with its sentence and status; other exceptions are logged without text."""
+    """A refusal nobody caught becomes a page with its sentence and status."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        return self.get_response(request)
+        response = self.get_response(request)
+        if type(response) is HttpResponseNotFound:
+            # With DEBUG Django answers with a list of all addresses; a demo shows what the site would.
+            return render(request, "404.html", status=404)
+        return response
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         if not isinstance(exception, Refusal):
-            log.error("unhandled", exc_info=sys.exc_info())
             return None
-        response = render(request, "refusal.html", {"refusal": exception}, status=exception.status)
+        template = "429.html" if isinstance(exception, TooMany) else "refusal.html"
+        response = render(request, template, {"refusal": exception}, status=exception.status)
         if exception.retry_after is not None:
             response["Retry-After"] = str(exception.retry_after)
         return response

@@ -25,7 +25,7 @@ def _asks_for_retry(error: DatabaseError) -> bool:
 def in_transaction(function: Callable[P, R]) -> Callable[P, R]:
     """Run ``function`` in its own transaction, up to 4 times when the database asks for it, 10 to 200 ms apart.
 
-    Inside an outer transaction it simply joins: only the outermost may start again.
+    Inside an outer transaction it joins, under a savepoint: only the outermost may start again.
 
     Raises:
         Busy: the last attempt failed that way too; nothing was written.
@@ -34,7 +34,8 @@ def in_transaction(function: Callable[P, R]) -> Callable[P, R]:
     @wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
         if transaction.get_connection().in_atomic_block:
-            return function(*args, **kwargs)
+            with transaction.atomic():  # a savepoint: a refusal undoes what the function wrote, even if it is caught
+                return function(*args, **kwargs)
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 with transaction.atomic():

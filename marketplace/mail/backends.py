@@ -23,9 +23,10 @@ class Smtp(EmailBackend):
         backend = self
 
         class Connection(super().connection_class):  # type: ignore[misc]
-            def data(self, msg: bytes | str) -> tuple[int, bytes]:
-                backend.text_left = True
-                return super().data(msg)  # type: ignore[no-any-return]
+            def send(self, s: bytes | str) -> None:
+                # smtplib writes commands as str; the one thing it writes as bytes is the text, after the server's 354.
+                backend.text_left = backend.text_left or isinstance(s, bytes)
+                super().send(s)
 
         return Connection
 
@@ -37,13 +38,15 @@ class Smtp(EmailBackend):
 class OneFilePerMessage(BaseEmailBackend):
     """Writes ``<moment>-<random>.eml`` into settings.MAIL_FILES, whole or not at all."""
 
+    text_left = False  # an error means that no file is there
+
     def send_messages(self, email_messages: Sequence[EmailMessage]) -> int:
         folder = settings.MAIL_FILES
         folder.mkdir(parents=True, exist_ok=True)
         for message in email_messages:
             handle, draft = tempfile.mkstemp(dir=folder, suffix=".part")
             with os.fdopen(handle, "wb") as file:
-                file.write(message.message().as_bytes(linesep="\r\n"))
+                file.write(message.message().as_bytes(linesep="\r\n"))  # type: ignore[call-arg]
             moment = clock.now().strftime("%Y%m%dT%H%M%S%f")
             os.rename(draft, folder / f"{moment}-{os.path.basename(draft)[3:-5]}.eml")
         return len(email_messages)

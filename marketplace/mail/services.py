@@ -1,20 +1,20 @@
 """Queueing a message with the change it tells of, and sending what is queued."""
 
 import smtplib
+import time
 from datetime import timedelta
 from email.utils import make_msgid
 from typing import Any
 from urllib.parse import urlsplit
 
-from celery import current_app
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives, get_connection
 from django.core.mail.backends.base import BaseEmailBackend
-from django.db import transaction
+from django.db import connection
 from django.db.models import F
 from django.template.loader import render_to_string
 
-from marketplace.core import clock, logs
+from marketplace.core import clock, logs, wake
 from marketplace.core.ids import new_id
 from privacy.vault.fields import seal_into, unseal_from
 
@@ -23,32 +23,32 @@ from .models import Category, OutgoingEmail
 log = logs.get("leadfair.mail")
 State = OutgoingEmail.State
 MAX_ATTEMPTS = 12
-IN_FLIGHT_LIMIT = timedelta(minutes=5)  # far above the mail server's time-out; a row older than that has lost its worker
+RUN_SECONDS = 20
+FIRST_REFUSAL, FIRST_FINAL_REFUSAL = 400, 500  # SMTP: 4xx is "not now", 5xx is "never"
+IN_FLIGHT_LIMIT = timedelta(minutes=5)  # far above the mail server's time-out; an older row has lost its worker
 
 
-def send(
-    user: Any, *, category: Category, template: str, context: dict[str, Any], key: str, to: str = ""
-) -> None:
+def send(user: Any, *, category: Category, template: str, context: dict[str, Any], key: str, to: str = "") -> None:
     """Queue one message in the caller's transaction; it leaves after commit. The same ``key`` again changes nothing.
 
     ``template`` names ``<template>.subject.txt``, ``.txt`` and ``.html``; ``context`` must be JSON and is sealed.
     ``to`` overrides the member's address (an address being left or not proved yet).
     """
     now = clock.now()
-    row = OutgoingEmail(
-        user=user, category=Category(category), template=template, key=key, available_at=now, created_at=now
-    )
+    row = OutgoingEmail(user=user, category=Category(category), template=template, key=key)
     seal_into(row, "context", context | ({"to": to} if to else {}))
-    OutgoingEmail.objects.bulk_create([row], ignore_conflicts=True)
-    transaction.on_commit(wake, robust=True)
+    moment = connection.ops.adapt_datetimefield_value(now)
+    values = [row.public_id, row.user_id, row.category, template, key, row.context, State.QUEUED, moment, moment]
+    with connection.cursor() as cursor:
+        cursor.execute(_QUEUE, values)
+    wake.after_commit("mail.deliver_due")
 
 
-def wake() -> None:
-    """Tell a worker that mail is waiting. Only shortens the wait: without a broker the beat's poll finds the row."""
-    try:
-        current_app.send_task("mail.deliver_due")
-    except Exception as error:  # noqa: BLE001 - whatever a broken broker raises, the row is safe
-        log.warning("broker down", error=type(error).__name__)
+# Plain SQL because a buyer waits for it: a receipt is queued with every purchase.
+_QUEUE = """
+INSERT INTO mail_outgoingemail (public_id, user_id, category, template, key, context, state, attempts, available_at,
+    claim, problem, created_at)
+VALUES (%s, %s, %s, %s, %s, %s, %s, 0, %s, '', '', %s) ON CONFLICT (key) DO NOTHING"""
 
 
 def deliver_due(limit: int = 200) -> int:
@@ -58,22 +58,23 @@ def deliver_due(limit: int = 200) -> int:
     fate is unknown (its worker died, or the server went away after the text) is marked ``unknown``.
     """
     _mark_lost()
-    connection: BaseEmailBackend | None = None
+    server: BaseEmailBackend = get_connection()
     sent = 0
+    started = time.monotonic()
     for _ in range(limit):
-        row = _claim()
-        if row is None:
+        # A task is stopped after 45 seconds, and a message stopped half way could not be sent again.
+        row = _claim() if time.monotonic() - started < RUN_SECONDS else None
+        if row is None or not _open(server, row):
             break
-        connection = connection or get_connection()
-        sent += _deliver(row, connection)
-    if connection is not None:
-        _close(connection)
+        sent += _deliver(row, server)
+    _close(server)
     return sent
 
 
 def _claim() -> OutgoingEmail | None:
     now = clock.now()
-    for row in OutgoingEmail.objects.filter(state=State.QUEUED, available_at__lte=now).order_by("available_at", "id")[:20]:
+    due = OutgoingEmail.objects.filter(state=State.QUEUED, available_at__lte=now).order_by("available_at", "id")
+    for row in due[:20]:
         claim = new_id()
         won = OutgoingEmail.objects.filter(pk=row.pk, state=State.QUEUED).update(
             state=State.SENDING, claim=claim, claimed_at=now, attempts=F("attempts") + 1
@@ -90,35 +91,51 @@ def _mark_lost() -> None:
     )
 
 
-def _deliver(row: OutgoingEmail, connection: BaseEmailBackend) -> bool:
+def _open(server: BaseEmailBackend, row: OutgoingEmail) -> bool:
+    """Connect to the server unless we are. While it is away only this row waits longer; the others keep their turn."""
+    try:
+        server.open()
+    except Exception as error:  # noqa: BLE001 - whatever a server on the blink raises, nothing has left
+        _try_later(row, error)
+        return False
+    return True
+
+
+def _deliver(row: OutgoingEmail, server: BaseEmailBackend) -> bool:
     try:
         message = render(row)
-        message.connection = connection
-        connection.open()
-    except Exception as error:  # noqa: BLE001 - a broken template must not stop the others; nothing has left yet
+    except Exception as error:  # noqa: BLE001 - a broken template must not stop the others
         _try_later(row, error)
-        _close(connection)
         return False
+    message.connection = server
     try:
         message.send()
     except smtplib.SMTPRecipientsRefused as error:
         _refused(row, error, [code for code, _ in error.recipients.values()])
     except smtplib.SMTPResponseException as error:
-        _refused(row, error, [error.smtp_code])
-    except Exception as error:  # noqa: BLE001 - whatever broke: only a message whose text stayed here is sent again
-        if getattr(connection, "text_left", True):
-            _finish(row, state=State.UNKNOWN, problem=_kind(error))
+        if error.smtp_code >= FIRST_REFUSAL:
+            _refused(row, error, [error.smtp_code])
         else:
-            _try_later(row, error)
+            _broke(row, error, server)
+    except Exception as error:  # noqa: BLE001 - every way in which a connection can break
+        _broke(row, error, server)
     else:
         _finish(row, state=State.SENT, sent_at=clock.now(), context="", problem="")
         return True
-    _close(connection)
+    _close(server)
     return False
 
 
+def _broke(row: OutgoingEmail, error: Exception, server: BaseEmailBackend) -> None:
+    """No clear answer: only a message whose text stayed here is sent again."""
+    if getattr(server, "text_left", True):
+        _finish(row, state=State.UNKNOWN, problem=_kind(error))
+    else:
+        _try_later(row, error)
+
+
 def _refused(row: OutgoingEmail, error: Exception, codes: list[int]) -> None:
-    if all(code >= 500 for code in codes):
+    if all(code >= FIRST_FINAL_REFUSAL for code in codes):
         _finish(row, state=State.FAILED, problem=_kind(error, *codes))
     else:
         _try_later(row, error, *codes)
@@ -134,18 +151,19 @@ def _try_later(row: OutgoingEmail, error: Exception, *codes: int) -> None:
 
 def _finish(row: OutgoingEmail, **changes: Any) -> None:
     OutgoingEmail.objects.filter(pk=row.pk, claim=row.claim, state=State.SENDING).update(**changes)
-    log.info("mail", id=row.public_id, category=row.category, state=changes["state"], problem=changes.get("problem", ""))
+    state, problem = changes["state"], changes.get("problem", "")
+    log.info("mail", id=row.public_id, category=row.category, state=state, problem=problem)
 
 
 def _kind(error: Exception, *codes: int) -> str:
     return " ".join([type(error).__name__, *map(str, codes)])[:80]
 
 
-def _close(connection: BaseEmailBackend) -> None:
+def _close(server: BaseEmailBackend) -> None:
     try:
-        connection.close()
+        server.close()
     except (OSError, smtplib.SMTPException):
-        connection.connection = None  # type: ignore[attr-defined]
+        server.connection = None  # type: ignore[attr-defined]
 
 
 def render(row: OutgoingEmail) -> EmailMultiAlternatives:

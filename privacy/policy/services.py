@@ -5,6 +5,7 @@ import re
 from datetime import date
 from pathlib import Path
 
+from django.db import connection
 from markdown_it import MarkdownIt
 
 from marketplace.core import clock
@@ -79,6 +80,19 @@ def accept(user, version: PolicyVersion, *, sha256: str, surface: str) -> Accept
         defaults={"sha256": sha256, "surface": surface, "accepted_at": clock.now()},
     )
     return acceptance
+
+
+_ACCEPTED = """
+SELECT a.sha256 FROM policy_acceptance a JOIN policy_policyversion v ON v.id = a.version_id
+WHERE a.user_id = %s AND v.document = %s ORDER BY v.number DESC LIMIT 1"""
+
+
+def accepted_sha256(user_id: int, document: Document) -> str | None:
+    """The SHA-256 of the newest version of ``document`` the member agreed to, or None."""
+    with connection.cursor() as cursor:  # asked at every purchase, so without the ORM
+        cursor.execute(_ACCEPTED, [user_id, document])
+        row = cursor.fetchone()
+    return row[0] if row else None
 
 
 def html_of(version: PolicyVersion) -> str:

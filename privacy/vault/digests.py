@@ -1,6 +1,5 @@
 """Keyed digests: equal values can be found, no value can be guessed back without the key."""
 
-import hashlib
 import hmac
 
 from .keys import digest_ring
@@ -17,4 +16,4 @@ def digests(kind: str, value: str) -> list[str]:
 
 
 def _of(key: bytes, kind: str, value: str) -> str:
-    return hmac.new(key, f"{kind}|{value}".encode(), hashlib.sha256).hexdigest()
+    return hmac.digest(key, f"{kind}|{value}".encode(), "sha256").hex()

@@ -5,6 +5,7 @@ from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 from django import template
@@ -90,8 +91,10 @@ def moment(context: dict[str, Any], value: datetime, form: str = "full") -> Safe
     local = value.astimezone(zone) if zone else value
     exact = f"{local.day} {local:%b %Y, %H:%M} {local:%Z}"
     if form == "ago":
-        return format_html('<time datetime="{}" title="{}">{} ago</time>', value.isoformat(), exact, age(value))
-    return format_html('<time datetime="{}">{}</time>', value.isoformat(), exact)
+        return format_html(
+            '<time datetime="{}" title="{}">{} ago</time>', value.isoformat(timespec="seconds"), exact, age(value)
+        )
+    return format_html('<time datetime="{}">{}</time>', value.isoformat(timespec="seconds"), exact)
 
 
 @register.simple_tag(takes_context=True)
@@ -112,3 +115,11 @@ def current(context: dict[str, Any], *prefixes: str) -> SafeString:
     """``aria-current="page"`` if the present address starts with one of the prefixes."""
     path = context["request"].path if context.get("request") else ""
     return mark_safe(' aria-current="page"') if any(path.startswith(prefix) for prefix in prefixes) else mark_safe("")
+
+
+@register.simple_tag(takes_context=True)
+def keep_next(context: dict[str, Any]) -> str:
+    """``?next=…`` as the present page got it, so that somebody who goes astray on the way in still ends up there."""
+    request: HttpRequest | None = context.get("request")
+    wanted = (request.POST.get("next") or request.GET.get("next")) if request is not None else ""
+    return f"?{urlencode({'next': wanted})}" if wanted else ""

@@ -1,0 +1,190 @@
+"""Everything a member told us, to see and to change."""
+
+import threading
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.urls import reverse
+
+from accounts.forms import ProfileForm, SignupForm
+from accounts.models import STATES, User
+from accounts.services import change_profile
+from marketplace.core import clock
+from tests.people import make_alice, make_bob
+
+from .conftest import make_unverified, shown_errors
+
+pytestmark = pytest.mark.django_db
+PROFILE = reverse("accounts:profile")
+LEAST = {"handle": "Alice", "business_name": "", "phone": "", "preferred_channel": "email", "time_zone": ""}
+MOST = {
+    "handle": "Alice-2",
+    "business_name": "Alice & Sons",
+    "phone": "(614) 555-0123",
+    "preferred_channel": "phone",
+    "licensed_states": ["OH", "IN"],
+    "time_zone": "America/New_York",
+}
+
+
+def test_it_works(as_alice, alice):
+    response = as_alice.post(PROFILE, MOST, follow=True)
+    assert response.redirect_chain == [(PROFILE, 302)]
+    assert "Your changes are saved." in response.text
+    alice.refresh_from_db()
+    assert (alice.handle, alice.business_name, str(alice.phone)) == ("Alice-2", "Alice & Sons", "+16145550123")
+    assert (alice.preferred_channel, alice.licensed_states, alice.time_zone) == (
+        "phone",
+        ["OH", "IN"],
+        "America/New_York",
+    )
+    assert 'value="Alice &amp; Sons"' in response.text
+    assert 'value="(614) 555-0123"' in response.text
+
+
+def test_all_of_it_can_be_taken_back(as_alice, alice):
+    as_alice.post(PROFILE, MOST)
+    assert as_alice.post(PROFILE, LEAST).status_code == 302
+    alice.refresh_from_db()
+    assert (alice.business_name, str(alice.phone), alice.licensed_states, alice.time_zone) == ("", "", [], "")
+
+
+def test_everything_asked_at_registration_is_shown_or_changed_here(as_alice, alice):
+    """LR-35: the fields of the sign-up form, one by one."""
+    page = as_alice.get(PROFILE).text
+    shown = {
+        "email": alice.email in page and reverse("account_email") in page,
+        "password1": reverse("account_change_password") in page,
+        "handle": 'name="handle"' in page,
+        "adult": "18 or older" in page,
+        "terms": "Terms of use, version 1" in page and reverse("privacy:terms") in page,
+        "terms_sha256": True,  # the fingerprint of the version named above; the page of the terms shows it
+    }
+    assert set(shown) == set(SignupForm().fields)
+    assert all(shown.values()), shown
+
+
+def test_every_field_of_the_profile_says_what_it_is_for(as_alice):
+    form = ProfileForm(instance=User.objects.get())
+    for name, field in form.fields.items():
+        assert field.help_text.endswith("."), name
+        if not field.required:
+            assert field.help_text.startswith("Optional. Without "), name
+
+
+def test_the_time_zone_is_used(as_alice, alice):
+    assert " UTC</time>" in as_alice.get(PROFILE).text
+    as_alice.post(PROFILE, LEAST | {"time_zone": "America/Phoenix"})
+    assert " MST</time>" in as_alice.get(PROFILE).text
+
+
+@pytest.mark.parametrize(
+    ("given", "field"),
+    [
+        ({"handle": "bob"}, "handle"),
+        ({"handle": "admin"}, "handle"),
+        ({"phone": "12"}, "phone"),
+        ({"phone": "", "preferred_channel": "phone"}, "phone"),
+        ({"preferred_channel": "pigeon"}, "preferred_channel"),
+        ({"licensed_states": ["OH", "XX"]}, "licensed_states"),
+        ({"time_zone": "Mars/Olympus"}, "time_zone"),
+        ({"time_zone": "../../etc/passwd"}, "time_zone"),
+        ({"business_name": "x" * 121}, "business_name"),
+    ],
+)
+def test_a_mistake_is_said_and_everything_kept(as_alice, alice, bob, given, field):
+    response = as_alice.post(PROFILE, MOST | given)
+    assert response.status_code == 422
+    assert set(shown_errors(response)) == {field}
+    assert "<title>Error: Your account" in response.text
+    for name, value in (MOST | given).items():
+        assert response.context["form"][name].value() == value
+    alice.refresh_from_db()
+    assert alice.handle == "Alice"
+
+
+def test_a_refused_change_does_not_show_elsewhere_on_the_page(as_alice, alice):
+    """The form writes into its instance before it refuses; the page shows the member as they are."""
+    page = as_alice.post(PROFILE, MOST | {"phone": "12"}).text
+    assert " UTC</time>" in page
+    assert " EST</time>" not in page
+
+
+def test_a_grid_of_all_states(as_alice):
+    page = as_alice.get(PROFILE).text
+    assert page.count('name="licensed_states"') == len(STATES) == 51
+    assert "<fieldset" in page
+
+
+def test_errors_of_the_grid_are_described(as_alice):
+    page = as_alice.post(PROFILE, MOST | {"licensed_states": ["XX"]}).text
+    assert 'aria-describedby="id_licensed_states_helptext id_licensed_states_error"' in page
+    assert 'href="#id_licensed_states"' in page
+    assert 'id="id_licensed_states"' in page
+
+
+def test_nobody_writes_into_anothers_profile_or_beyond_the_form(as_alice, alice, bob):
+    as_alice.post(PROFILE, MOST | {"id": bob.pk, "email": "x@example.com", "is_staff": "on", "is_superuser": "on"})
+    alice.refresh_from_db()
+    bob.refresh_from_db()
+    assert (alice.email, alice.is_staff, alice.is_superuser) == ("alice@example.com", False, False)
+    assert bob.handle == "Bob"
+
+
+def test_only_what_the_form_asks_is_written(alice):
+    """Meanwhile another request may have written the rest of the row."""
+    form = ProfileForm(MOST, instance=User.objects.get(pk=alice.pk))
+    assert form.is_valid()
+    User.objects.filter(pk=alice.pk).update(theme="dark", first_purchase_at=clock.now(), email="new@example.com")
+    change_profile(form.instance)
+    alice.refresh_from_db()
+    assert (alice.handle, alice.theme, alice.email) == ("Alice-2", "dark", "new@example.com")
+    assert alice.first_purchase_at is not None
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_handle_taken_at_the_same_moment_is_a_mistake_and_no_crash(monkeypatch):
+    both = threading.Barrier(2, timeout=20)
+    clean = ProfileForm.clean
+    monkeypatch.setattr(ProfileForm, "clean", lambda form: (clean(form), both.wait())[0])
+    answers = []
+
+    def rename(member: User) -> None:
+        client = Client(raise_request_exception=False)
+        client.force_login(member)
+        try:
+            answers.append(client.post(PROFILE, LEAST | {"handle": "Wanted"}))
+        finally:
+            connection.close()
+
+    racers = [threading.Thread(target=rename, args=[member]) for member in (make_alice(), make_bob())]
+    for racer in racers:
+        racer.start()
+    for racer in racers:
+        racer.join()
+    assert sorted(answer.status_code for answer in answers) == [302, 422]
+    late = next(answer for answer in answers if answer.status_code == 422)
+    assert "Somebody took this name a moment ago" in late.text
+    assert User.objects.filter(handle="Wanted").count() == 1
+
+
+def test_a_name_nobody_has_proved_is_free(as_alice, alice):
+    make_unverified("Wanted")
+    assert as_alice.post(PROFILE, LEAST | {"handle": "Wanted"}).status_code == 302
+
+
+def test_it_is_for_members(client):
+    response = client.get(PROFILE)
+    assert (response.status_code, response["Location"]) == (302, f"{reverse('account_login')}?next={PROFILE}")
+
+
+def test_it_is_not_for_caches(as_alice):
+    page = as_alice.get(PROFILE)
+    assert page["Cache-Control"] == "no-store"
+    assert '<meta name="robots" content="noindex">' in page.text
+
+
+def test_few_queries(as_alice, django_assert_max_num_queries):
+    with django_assert_max_num_queries(6):
+        as_alice.get(PROFILE)
