@@ -20,7 +20,17 @@ class SupplierAdmin(ReadOnlyAdmin):
 class LeadAdmin(ReadOnlyAdmin):
     """Leads as a visitor sees them: the contact is bars here too."""
 
-    list_display = ["public_id", "vertical", "city", "state", "status", "price", "slots_sold", "slots_total", "listed_at"]
+    list_display = [
+        "public_id",
+        "vertical",
+        "city",
+        "state",
+        "status",
+        "price",
+        "slots_sold",
+        "slots_total",
+        "listed_at",
+    ]
     list_filter = ["status", "vertical", "state"]
     list_select_related = ["vertical"]
     search_fields = ["public_id", "supplier_reference"]

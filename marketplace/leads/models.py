@@ -4,7 +4,7 @@ Invariants, each kept by the database:
 
 * at most ``slots_total`` (1 to 3) buyers, fixed for ever (check constraints, trigger); 1 means exclusive;
 * nothing is on sale without an origin and a consent record (check constraint, DX-16), nor when it is sold out;
-* the stored price is the price charged; at least one dollar (check constraint). A job changes it with age, never the till;
+* the stored price is the price charged, at least one dollar (check constraint). A job changes it with age, no till;
 * the contact stands apart and sealed; what is readable here would not single a person out.
 """
 
@@ -12,13 +12,14 @@ from datetime import timedelta
 from typing import Self
 
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import F, Q, Subquery
 
 from marketplace.core import clock
 from marketplace.core.ids import new_id
 from privacy.vault.fields import SealedField
 
 from .pricing import AGE_BANDS, MINIMUM_CENTS
+from .verticals import label_of
 
 MAX_BUYERS = 3
 
@@ -44,7 +45,9 @@ class Vertical(models.Model):
     icon = models.CharField(max_length=20)
     low_cents = models.PositiveIntegerField(help_text="fresh shared price of the plainest lead, cents")
     high_cents = models.PositiveIntegerField(help_text="fresh shared price of the best lead, cents")
-    exclusive_percent = models.PositiveSmallIntegerField(help_text="price of an exclusive lead, percent of a shared one")
+    exclusive_percent = models.PositiveSmallIntegerField(
+        help_text="price of an exclusive lead, percent of a shared one"
+    )
     position = models.PositiveSmallIntegerField(default=0)
 
     class Meta:
@@ -106,12 +109,18 @@ class Consent(models.Model):
 
 
 class LeadQuerySet(models.QuerySet["Lead"]):
+    def shown(self) -> Self:
+        """Leads with a public page: on sale now, or gone. Those held back do not exist."""
+        return self.exclude(status=Lead.Status.HELD)
+
     def on_sale(self) -> Self:
         """Leads that can be bought now."""
         return self.filter(status=Lead.Status.OPEN)
 
     def of_vertical(self, *slugs: str) -> Self:
-        return self.filter(vertical__slug__in=slugs)
+        # By a subquery, not a join: the indexes that start with the vertical then give the order too.
+        ids = Vertical.objects.filter(slug__in=slugs).values("pk")
+        return self.filter(vertical_id=Subquery(ids)) if len(slugs) == 1 else self.filter(vertical_id__in=ids)
 
     def in_state(self, *states: str) -> Self:
         return self.filter(state__in=states)
@@ -136,9 +145,10 @@ class LeadQuerySet(models.QuerySet["Lead"]):
         return self.filter(slots_total__gt=1)
 
     def similar_to(self, lead: "Lead") -> Self:
-        """On sale, the same vertical and state, newest first; never the lead itself."""
+        """On sale, the same vertical and state, newest first, with their vertical; never the lead itself."""
         return (
             self.on_sale()
+            .select_related("vertical")
             .filter(vertical_id=lead.vertical_id, state=lead.state)
             .exclude(pk=lead.pk)
             .order_by("-listed_at", "-id")
@@ -231,6 +241,11 @@ class Lead(models.Model):
         """The first three digits; the rest is shown after buying."""
         return self.postal_code[:3]
 
+    @property
+    def answers(self) -> list[tuple[str, str]]:
+        """What the person answered, as (question, answer) for people."""
+        return [(label_of(key), str(answer)) for key, answer in self.attributes.items()]
+
 
 class LeadContact(models.Model):
     """Whom to call, sealed. The digests find the same person again without opening anything."""
@@ -249,4 +264,3 @@ class LeadContact(models.Model):
     def public_id(self) -> str:
         """What the sealed value is bound to."""
         return self.lead.public_id
-

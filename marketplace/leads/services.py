@@ -14,11 +14,13 @@ from marketplace.core.refusals import Refusal
 from privacy.vault.digests import digest, digests
 from privacy.vault.fields import unseal_from
 
+from . import pricing
 from .models import Lead, LeadContact, Vertical
 from .pricing import AGE_BANDS, MINIMUM_CENTS
-from .verticals import KINDS
+from .verticals import BY_SLUG, KINDS
 
 REPRICE_BATCH = 1000
+US_REGIONS = ("US", "PR", "VI", "GU", "AS", "MP")  # the United States and their territories, as phonenumbers has them
 
 
 class LeadUnavailable(Refusal):
@@ -121,6 +123,55 @@ def _in_batches(leads: QuerySet[Lead], **changes: Any) -> int:
 
 
 @dataclass(frozen=True)
+class PricePart:
+    """What a lead got of the points that place it within its vertical's range."""
+
+    what: str
+    points: int
+    of: int
+
+
+@dataclass(frozen=True)
+class PriceStory:
+    """How the price of a lead came about; amounts in cents. ``parts`` is empty if they no longer give the stored base
+    price (a supplier's grade changes, a listed price does not)."""
+
+    parts: list[PricePart]
+    points: int
+    exclusive_percent: int
+    age_label: str
+    age_percent: int
+    is_floor: bool
+
+
+def explain_price(lead: Lead) -> PriceStory:
+    """Take the price of ``lead`` apart (its supplier and vertical loaded), by the rules of ``pricing``."""
+    kind, questions = lead.vertical, BY_SLUG[lead.vertical.slug].questions
+    answered = sum(1 for question in questions if lead.attributes.get(question.key))
+    points = pricing.points(
+        lead.supplier.grade, is_certified=lead.is_certified, answered=answered, asked=len(questions)
+    )
+    graded = pricing.GRADE_POINTS[lead.supplier.grade]
+    certified = pricing.CERTIFICATE_POINTS if lead.is_certified else 0
+    parts = [
+        PricePart(f"Supplier grade {lead.supplier.grade}", graded, max(pricing.GRADE_POINTS.values())),
+        PricePart("Independent certificate of consent", certified, pricing.CERTIFICATE_POINTS),
+        PricePart(
+            f"{answered} of {len(questions)} questions answered", points - graded - certified, pricing.COMPLETE_POINTS
+        ),
+    ]
+    band = AGE_BANDS[lead.age_band]
+    return PriceStory(
+        parts=parts if pricing.base_price(kind.low_cents, kind.high_cents, points) == lead.base_cents else [],
+        points=points,
+        exclusive_percent=kind.exclusive_percent if lead.is_exclusive else 100,
+        age_label=band.label,
+        age_percent=band.percent,
+        is_floor=lead.price_cents == MINIMUM_CENTS,
+    )
+
+
+@dataclass(frozen=True)
 class Contact:
     """The person behind a lead, unsealed. Only for the page of a buyer who owns it."""
 
@@ -136,6 +187,17 @@ class Contact:
     @property
     def name(self) -> str:
         return f"{self.first_name} {self.last_name}".strip()
+
+    @property
+    def phone_shown(self) -> str:
+        """The phone as Americans write it, ``(614) 555-0142``; a foreign one with its country code."""
+        try:
+            number = phonenumbers.parse(self.phone, "US")
+        except phonenumbers.NumberParseException:
+            return self.phone
+        at_home = number.country_code == 1
+        form = phonenumbers.PhoneNumberFormat.NATIONAL if at_home else phonenumbers.PhoneNumberFormat.INTERNATIONAL
+        return phonenumbers.format_number(number, form)
 
 
 def contact_of(lead: Lead) -> Contact:
@@ -191,6 +253,6 @@ def normal_phone(text: str) -> str:
         number = phonenumbers.parse(text, "US")
     except phonenumbers.NumberParseException:
         return ""
-    if not phonenumbers.is_valid_number(number):
+    if not any(phonenumbers.is_valid_number_for_region(number, region) for region in US_REGIONS):
         return ""
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)

@@ -1,4 +1,9 @@
 from django.urls import path
 
+from . import views
+
 app_name = "leads"
-urlpatterns: list = []
+urlpatterns = [
+    path("leads/", views.catalogue, name="catalogue"),
+    path("leads/<slug:public_id>/", views.lead, name="lead"),
+]

@@ -9,7 +9,7 @@ from typing import Self
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import Count, Exists, OuterRef, Q
 
 from marketplace.core.ids import new_id
 from marketplace.leads.models import Lead
@@ -42,17 +42,26 @@ class PurchaseQuerySet(models.QuerySet["Purchase"]):
 
     def matching(self, text: str) -> Self:
         """Purchases in which every word of ``text`` is found: a whole name, phone or email of the person (by digest,
-        nothing is opened), or a part of city, vertical, lead id or a note."""
-        found = self
+        nothing is opened), or a part of city, vertical, lead id or a note. A name or phone may be of several words."""
+        words = Q()
         for word in text.split()[:8]:
             plain = Q(lead__city__icontains=word) | Q(lead__vertical__name__icontains=word)
             plain |= Q(public_id__iexact=word) | Q(lead__public_id__iexact=word) | Q(lead__state__iexact=word)
-            noted = Q(pk__in=Note.objects.filter(text__icontains=word).values("purchase"))
-            person = Q(lead__contact__first_name_digest__in=name_digests(word))
-            person |= Q(lead__contact__last_name_digest__in=name_digests(word))
-            person |= Q(lead__contact__in=same_person(phone=word, email=word))
-            found = found.filter(plain | noted | person)
-        return found
+            noted = Exists(Note.objects.filter(purchase=OuterRef("pk"), text__icontains=word))
+            words &= plain | noted | _of_person(word)
+        return self.filter(words | _of_person(" ".join(text.split()))) if words else self
+
+    def count_by_stage(self) -> dict[str, int]:
+        """How many are in each stage, every stage named."""
+        counts = dict(self.order_by().values_list("stage").annotate(count=Count("pk")))
+        return {stage: counts.get(stage, 0) for stage in Purchase.Stage.values}
+
+
+def _of_person(text: str) -> Q:
+    """Purchases of a person with this whole first or last name, phone or email."""
+    person = Q(lead__contact__first_name_digest__in=name_digests(text))
+    person |= Q(lead__contact__last_name_digest__in=name_digests(text))
+    return person | Q(lead__contact__in=same_person(phone=text, email=text))
 
 
 class Purchase(models.Model):

@@ -2,10 +2,11 @@
 
 import hashlib
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from django.db import connection
+from django.db import connection, transaction
 
 from accounts.models import User
 from accounts.services import mark_as_buyer, require_verified
@@ -13,11 +14,13 @@ from marketplace.core import clock
 from marketplace.core.ids import new_id
 from marketplace.core.refusals import Refusal
 from marketplace.core.transactions import in_transaction
+from marketplace.leads.models import Lead, LeadContact
+from marketplace.leads.services import Contact, LeadUnavailable, PriceChanged, contact_of, take_slot
 from marketplace.ledger import services as ledger
-from marketplace.leads.models import Lead
-from marketplace.leads.services import LeadUnavailable, PriceChanged, take_slot
 from marketplace.wallet.disputes import has_open_dispute
-from privacy.policy.models import Acceptance, Document
+from privacy.policy.models import Document
+from privacy.policy.services import accepted_sha256
+from privacy.vault.sealing import CannotOpen
 
 from . import emails
 from .models import Note, Order, Purchase
@@ -54,12 +57,31 @@ class TermsNotAccepted(Refusal):
     message = "Please accept the terms of use before you buy."
 
 
+# What may keep one lead of an order from being bought while the others are.
+REFUSED_LINE = (AlreadyBought, LeadUnavailable, PriceChanged, ledger.InsufficientFunds)
+
+
 @dataclass(frozen=True)
 class Wanted:
     """One line of an order: a lead and the price the buyer saw, in cents."""
 
     lead: Lead
     price_seen: int
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What a buyer is asked to confirm: amounts in cents, the terms it would stand under, and a fresh key."""
+
+    lead: Lead
+    price: int
+    balance: int
+    terms_sha256: str
+    key: str
+
+    @property
+    def balance_after(self) -> int:
+        return self.balance - self.price
 
 
 @dataclass
@@ -90,63 +112,107 @@ def buy_leads(buyer: User, wanted: Sequence[Wanted], *, key: str) -> Outcome:
     """Buy those of the ``wanted`` leads that are still free at the price seen and covered by the balance, by lead id.
 
     Lock, check, change, announce: first all accounts of the buyer, then the leads in id order. If nothing can be
-    bought, the first refusal is raised and nothing is written.
+    bought, the first refusal is raised and nothing is written: the key stays free.
 
     Raises: see ``buy_lead``.
     """
     require_verified(buyer)
-    wanted = sorted(wanted, key=lambda line: line.lead.pk)
+    wanted = _in_lock_order(wanted)
     request_hash = _hash_of(wanted)
 
     wallet = ledger.lock(buyer.pk)
-    earlier = Order.objects.filter(buyer=buyer, key=key).first()
+    earlier = _earlier_order(buyer, key)
     if earlier is not None:
         return _answer_again(earlier, request_hash)
-    if wallet.owed:
-        raise BuyingStopped("You owe us for a card payment that was taken back. Add money to settle it, then buy on.")
-    if has_open_dispute(buyer.pk):
-        raise BuyingStopped("One of your card payments is disputed. Buying is off until that is decided.")
+    _refuse_if_stopped(buyer, wallet)
     terms_sha256 = _accepted_terms(buyer)
-    known = _bought_before(buyer, [line.lead.pk for line in wanted])
 
-    now = clock.now()
-    outcome = Outcome(Order(buyer=buyer, key=key, request_hash=request_hash, created_at=now))
+    order = Order(buyer=buyer, key=key, request_hash=request_hash, created_at=clock.now())
+    _insert_order(order)
+    outcome = Outcome(order)
+    # Of several lines one may be refused after it was paid for; a single one takes the whole transaction with it.
+    undoable = transaction.atomic if len(wanted) > 1 else nullcontext
     for line in wanted:
         try:
-            if line.lead.pk in known:
-                raise AlreadyBought(known[line.lead.pk])
-            if wallet.available < line.price_seen:
-                raise ledger.InsufficientFunds(line.price_seen - wallet.available)
-            slot_number = take_slot(line.lead.pk, line.price_seen)
-        except (AlreadyBought, LeadUnavailable, PriceChanged, ledger.InsufficientFunds) as refusal:
+            with undoable():
+                purchase, wallet = _buy_line(order, line, wallet, terms_sha256)
+        except REFUSED_LINE as refusal:
             outcome.refused[line.lead.pk] = refusal
-            continue
-        if not outcome.purchases:
-            _insert_order(outcome.order)
-        purchase = Purchase(
-            order=outcome.order,
-            buyer=buyer,
-            lead=line.lead,
-            slot_number=slot_number,
-            price_cents=line.price_seen,
-            terms_sha256=terms_sha256,
-            created_at=now,
-        )
-        _insert_purchase(purchase)
-        wallet = ledger.spend(wallet, line.price_seen, kind=ledger.Kind.PURCHASE, reference=reference_of(purchase))
-        outcome.purchases.append(purchase)
+        else:
+            outcome.purchases.append(purchase)
     if not outcome.purchases:
         raise next(iter(outcome.refused.values()))
 
     if buyer.first_purchase_at is None:
-        mark_as_buyer(buyer.pk, at=now)
-    emails.receipt(outcome.order, outcome.purchases, balance=wallet.available)
+        mark_as_buyer(buyer.pk, at=order.created_at)
+    emails.receipt(order, outcome.purchases, balance=wallet.available)
     return outcome
+
+
+def _buy_line(order: Order, line: Wanted, wallet: ledger.Wallet, terms_sha256: str) -> tuple[Purchase, ledger.Wallet]:
+    """One lead of an order; returns the purchase and the wallet after it. The lead's row, which other buyers may be
+    waiting for, is claimed as late as possible."""
+    known = _bought_before(order.buyer, [line.lead.pk])
+    if known:
+        raise AlreadyBought(known[line.lead.pk])
+    purchase = Purchase(
+        order=order,
+        buyer=order.buyer,
+        lead=line.lead,
+        price_cents=line.price_seen,
+        terms_sha256=terms_sha256,
+        created_at=order.created_at,
+    )
+    wallet = ledger.spend(wallet, line.price_seen, kind=ledger.Kind.PURCHASE, reference=reference_of(purchase))
+    purchase.slot_number = take_slot(line.lead.pk, line.price_seen)
+    _insert_purchase(purchase)
+    return purchase, wallet
+
+
+def offer_lead(buyer: User, lead: Lead) -> Offer:
+    """What buying ``lead`` would mean for ``buyer`` now, to be confirmed. Nothing is locked and nothing reserved.
+
+    Raises:
+        NotVerified, NotAllowed, TermsNotAccepted, BuyingStopped: the buyer may not buy now.
+        AlreadyBought: the same person within 90 days.
+        LeadUnavailable, InsufficientFunds: buying would be refused.
+    """
+    require_verified(buyer)
+    known = _bought_before(buyer, [lead.pk])
+    if known:
+        raise AlreadyBought(known[lead.pk])
+    if not lead.is_on_sale:
+        raise LeadUnavailable(lead.pk)
+    wallet = ledger.wallet_of(buyer.pk)
+    _refuse_if_stopped(buyer, wallet)
+    terms_sha256 = _accepted_terms(buyer)
+    if wallet.available < lead.price_cents:
+        raise ledger.InsufficientFunds(lead.price_cents - wallet.available)
+    return Offer(lead, lead.price_cents, wallet.available, terms_sha256, new_key())
+
+
+def _refuse_if_stopped(buyer: User, wallet: ledger.Wallet) -> None:
+    if wallet.owed:
+        raise BuyingStopped("You owe us for a card payment that was taken back. Add money to settle it, then buy on.")
+    if has_open_dispute(buyer.pk):
+        raise BuyingStopped("One of your card payments is disputed. Buying is off until that is decided.")
 
 
 def reference_of(purchase: Purchase) -> str:
     """The money fact of a purchase in the ledger."""
     return f"purchase:{purchase.public_id}"
+
+
+def _in_lock_order(wanted: Sequence[Wanted]) -> list[Wanted]:
+    """By lead id: two orders of the same leads never wait for each other in a circle."""
+    return sorted(wanted, key=lambda line: line.lead.pk)
+
+
+_ORDER = "SELECT id, public_id, buyer_id, key, request_hash, created_at FROM purchases_order"
+
+
+def _earlier_order(buyer: User, key: str) -> Order | None:
+    return next(iter(Order.objects.raw(f"{_ORDER} WHERE buyer_id = %s AND key = %s", [buyer.pk, key])), None)
 
 
 def _hash_of(wanted: Sequence[Wanted]) -> str:
@@ -161,8 +227,7 @@ def _answer_again(order: Order, request_hash: str) -> Outcome:
 
 
 def _accepted_terms(buyer: User) -> str:
-    newest = Acceptance.objects.filter(user=buyer, version__document=Document.TERMS).order_by("-version__number")
-    sha256 = newest.values_list("sha256", flat=True).first()
+    sha256 = accepted_sha256(buyer.pk, Document.TERMS)
     if sha256 is None:
         raise TermsNotAccepted
     return sha256
@@ -226,6 +291,14 @@ def _insert_purchase(purchase: Purchase) -> None:
 def new_key() -> str:
     """A key for a buy form."""
     return new_id()
+
+
+def open_contact(purchase: Purchase) -> Contact | None:
+    """The person behind a purchase, unsealed for its buyer; None if it cannot be opened (key gone, row altered)."""
+    try:
+        return contact_of(purchase.lead)
+    except (CannotOpen, LeadContact.DoesNotExist):
+        return None
 
 
 def set_stage(purchase: Purchase, stage: str) -> None:

@@ -1,4 +1,14 @@
 from django.urls import path
 
+from . import views
+
 app_name = "purchases"
-urlpatterns: list = []
+urlpatterns = [
+    path("leads/<slug:public_id>/buy/", views.buy_lead, name="buy_lead"),
+    path("my-leads/", views.my_leads, name="my_leads"),
+    path("my-leads/export.csv", views.export_csv, name="export_csv"),
+    path("my-leads/<slug:public_id>/", views.my_lead, name="my_lead"),
+    path("my-leads/<slug:public_id>/stage/", views.set_stage, name="set_stage"),
+    path("my-leads/<slug:public_id>/notes/", views.add_note, name="add_note"),
+    path("my-leads/<slug:public_id>/notes/<slug:note_id>/remove/", views.remove_note, name="remove_note"),
+]

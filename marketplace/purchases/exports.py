@@ -1,0 +1,69 @@
+"""A member's leads as a file for a CRM or dialler: field names as LeadConduit has them."""
+
+from collections.abc import Iterator
+
+from marketplace.core.csv_export import Cell
+
+from .models import PurchaseQuerySet
+from .services import open_contact
+
+HEADER = (
+    "lead_id",
+    "bought_at",
+    "stage",
+    "vertical",
+    "first_name",
+    "last_name",
+    "phone_1",
+    "email",
+    "address_1",
+    "city",
+    "state",
+    "postal_code",
+    "answers",
+    "price_usd",
+    "asked_at",
+    "origin",
+    "consent_at",
+    "consent_page",
+    "consent_sha256",
+    "certificate_url",
+    "notes",
+)
+UNAVAILABLE = "unavailable"
+BATCH = 500
+
+
+def rows(purchases: PurchaseQuerySet) -> Iterator[list[Cell]]:
+    """The cells of each purchase under HEADER, newest first, read in batches; times are UTC, the price is dollars.
+
+    Phones are written as ``(614) 555-0142``, not in E.164: a cell that starts with "+" would be computed by a
+    spreadsheet or need a leading apostrophe, which diallers refuse. A contact that cannot be opened is "unavailable".
+    """
+    loaded = purchases.select_related("lead__vertical", "lead__contact", "lead__consent__wording")
+    for purchase in loaded.prefetch_related("notes").order_by("-id").iterator(chunk_size=BATCH):
+        lead, contact, consent = purchase.lead, open_contact(purchase), purchase.lead.consent
+        dollars, cents = divmod(purchase.price_cents, 100)
+        yield [
+            lead.public_id,
+            purchase.created_at,
+            purchase.get_stage_display(),
+            lead.vertical.name,
+            contact.first_name if contact else UNAVAILABLE,
+            contact.last_name if contact else "",
+            contact.phone_shown if contact else "",
+            contact.email if contact else "",
+            contact.address if contact else "",
+            lead.city,
+            lead.state,
+            lead.postal_code,
+            "; ".join(f"{question}: {answer}" for question, answer in lead.answers),
+            f"{dollars}.{cents:02d}",
+            lead.asked_at,
+            lead.origin_site,
+            consent.given_at if consent else None,
+            consent.page if consent else "",
+            consent.wording.sha256 if consent else "",
+            consent.certificate_url if consent else "",
+            "\n".join(note.text for note in purchase.notes.all()),
+        ]

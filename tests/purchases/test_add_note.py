@@ -1,0 +1,56 @@
+"""`POST /my-leads/<id>/notes/`: keep a note that only its writer sees."""
+
+import pytest
+from django.urls import reverse
+
+from marketplace.purchases.models import Note
+
+
+def url(purchase):
+    return reverse("purchases:add_note", args=[purchase.public_id])
+
+
+def test_it_works(as_alice, purchase):
+    response = as_alice.post(url(purchase), {"text": "  call after six  "})
+
+    assert response["Location"] == f"{reverse('purchases:my_lead', args=[purchase.public_id])}#notes"
+    assert Note.objects.get().text == "call after six"
+    assert "call after six" in as_alice.get(response["Location"]).content.decode()
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [("", "Write something first."), ("   ", "Write something first."), ("x" * 2001, "2000 characters")],
+)
+def test_an_empty_or_too_long_note_is_refused(as_alice, purchase, text, sentence):
+    response = as_alice.post(url(purchase), {"text": text})
+    page = response.content.decode()
+    assert response.status_code == 422
+    assert sentence in page
+    assert 'id="id_text_error"' in page
+    assert text.strip() in page
+    assert not Note.objects.exists()
+
+
+def test_the_longest_note_is_kept(as_alice, purchase):
+    assert as_alice.post(url(purchase), {"text": "x" * 2000}).status_code == 302
+    assert len(Note.objects.get().text) == 2000
+
+
+def test_a_nul_is_refused(as_alice, purchase):
+    assert as_alice.post(url(purchase), {"text": "a\x00b"}).status_code == 422
+
+
+def test_others_do_not_exist(client, bob, purchase):
+    client.force_login(bob)
+    assert client.post(url(purchase), {"text": "mine now"}).status_code == 404
+    assert not Note.objects.exists()
+
+
+def test_a_visitor_signs_in(client, purchase):
+    assert client.post(url(purchase), {"text": "x"})["Location"].startswith(reverse("account_login"))
+    assert not Note.objects.exists()
+
+
+def test_reading_is_refused(as_alice, purchase):
+    assert as_alice.get(url(purchase)).status_code == 405

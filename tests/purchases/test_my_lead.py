@@ -1,0 +1,152 @@
+"""`/my-leads/<id>/`: whom to call, what they asked for and agreed to, and my notes."""
+
+import html
+from datetime import UTC, date, datetime
+
+import pytest
+from django.urls import reverse
+
+from marketplace.leads.models import Consent, LeadContact
+from marketplace.purchases.services import add_note, buy_lead, new_key, set_stage
+from tests.stock import WORDING
+
+from .conftest import bought
+
+
+def url(purchase):
+    return reverse("purchases:my_lead", args=[purchase.public_id])
+
+
+def text_of(response):
+    return html.unescape(response.content.decode())
+
+
+def test_it_works(as_alice, alice, purchase):
+    Consent.objects.filter(lead=purchase.lead).update(
+        named_sellers="Leadfair buyers, Acme Insurance",
+        provider="TrustedForm",
+        certificate_url="https://cert.example.com/abc",
+        expires_at=datetime(2027, 1, 2, 3, 4, tzinfo=UTC),
+        dnc_checked_on=date(2026, 11, 20),
+    )
+
+    response = as_alice.get(url(purchase))
+
+    page = text_of(response)
+    assert response.status_code == 200
+    for said in (
+        "<h1>Priya Raman</h1>",
+        'href="tel:+16145550142"',
+        "Call (614) 555-0142",
+        'href="mailto:priya@example.org"',
+        "1 Test St, Columbus, OH 43215",
+        "<dt>Vehicles</dt><dd>2</dd>",
+        "Test Supply",
+        WORDING,
+        purchase.lead.consent.wording.sha256,
+        'href="https://quotes.example.net/auto" rel="noopener noreferrer external"',
+        'href="https://cert.example.com/abc" rel="noopener noreferrer external"',
+        "Leadfair buyers, Acme Insurance",
+        "<dd>TrustedForm</dd>",
+        "2 Jan 2027, 03:04 UTC",
+        "20 Nov 2026",
+        "<dt>Withdrawn</dt><dd>no</dd>",
+        "<dt>Price paid</dt><dd>$5.00</dd>",
+        "buyer 1 of 1 (exclusive)",
+        purchase.terms_sha256,
+        purchase.order.public_id,
+        "A receipt was sent to your email address",
+    ):
+        assert said in page, said
+    assert response["Cache-Control"] == "no-store"
+    assert "Priya" not in page.split("<title>")[1].split("</title>")[0]
+
+
+def test_without_the_optional_parts_of_the_record(as_alice, purchase):
+    page = text_of(as_alice.get(url(purchase)))
+    for said in ("none by name", "<dt>Certified by</dt><dd>nobody</dd>", "no end stated", "not made"):
+        assert said in page
+    assert "<dt>Certificate</dt>" not in page
+
+
+def test_a_withdrawn_consent_is_said_first(as_alice, purchase):
+    Consent.objects.filter(lead=purchase.lead).update(revoked_at=datetime(2026, 11, 21, 9, 40, tzinfo=UTC))
+    page = text_of(as_alice.get(url(purchase)))
+    assert "This person withdrew their consent on" in page
+    assert "Do not contact them." in page
+
+
+def test_the_slot_of_a_shared_lead(as_alice, alice, bob):
+    lead = bought(bob, buyers=3).lead
+    from_alice = buy_lead(alice, lead, price_seen=lead.price_cents, key=new_key())
+    assert "buyer 2 of 3" in text_of(as_alice.get(url(from_alice)))
+
+
+def test_a_person_without_email_or_name(as_alice, alice):
+    nameless = bought(alice, first_name=" ", last_name=" ")
+    page = text_of(as_alice.get(url(nameless)))
+    assert "<h1>No name</h1>" in page
+
+
+@pytest.mark.parametrize("who", ["visitor", "bob", "charlie"])
+def test_others_do_not_see_it(client, bob, charlie, purchase, who):
+    if who == "visitor":
+        response = client.get(url(purchase))
+        assert response.status_code == 302
+        assert response["Location"].startswith(reverse("account_login"))
+        return
+    client.force_login({"bob": bob, "charlie": charlie}[who])
+    theirs, missing = client.get(url(purchase)), client.get("/my-leads/nothere/")
+    assert theirs.status_code == missing.status_code == 404
+    assert theirs.content.replace(purchase.public_id.encode(), b"nothere") == missing.content
+
+
+def test_the_lead_id_is_not_the_purchase_id(as_alice, purchase):
+    assert as_alice.get(f"/my-leads/{purchase.lead.public_id}/").status_code == 404
+    assert as_alice.get("/my-leads/a%00b/").status_code == 404
+
+
+def test_a_contact_that_cannot_be_opened(as_alice, purchase):
+    LeadContact.objects.filter(pk=purchase.lead_id).update(sealed="gone.AAAA")
+    response = as_alice.get(url(purchase))
+    assert response.status_code == 200
+    assert "This contact cannot be opened right now. Your purchase stands" in text_of(response)
+    assert "tel:" not in text_of(response)
+
+
+def test_what_suppliers_and_buyers_write_is_text(as_alice, alice):
+    """B17"""
+    evil = '"><script>alert(1)</script>'
+    purchase = bought(alice, first_name=evil, attributes={"x": evil}, city=evil)
+    Consent.objects.filter(lead=purchase.lead).update(page="javascript:alert(1)", named_sellers=evil)
+    add_note(purchase, evil)
+    for address in (url(purchase), "/my-leads/", f"/leads/{purchase.lead.public_id}/"):
+        raw = as_alice.get(address).content.decode()
+        assert "<script" not in raw
+        assert 'href="javascript' not in raw
+    assert raw.count("&lt;script&gt;") > 0
+
+
+def test_notes_are_shown_newest_first(as_alice, purchase):
+    add_note(purchase, "first call")
+    add_note(purchase, "second call\nleft a message")
+    page = text_of(as_alice.get(url(purchase)))
+    assert page.index("second call<br>left a message") < page.index("first call")
+
+
+def test_the_stage_is_shown(as_alice, purchase):
+    set_stage(purchase, "quoted")
+    page = text_of(as_alice.get(url(purchase)))
+    assert '<option value="quoted" selected>Quoted</option>' in page
+
+
+def test_few_queries(as_alice, purchase, django_assert_num_queries):
+    for number in range(20):
+        add_note(purchase, f"call {number}")
+    with django_assert_num_queries(5):
+        as_alice.get(url(purchase))
+
+
+def test_only_reading(as_alice, purchase):
+    assert as_alice.head(url(purchase)).status_code == 200
+    assert as_alice.post(url(purchase)).status_code == 405

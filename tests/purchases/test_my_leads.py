@@ -1,0 +1,220 @@
+"""`/my-leads/`: what I bought, by stage, with search."""
+
+import html
+
+import pytest
+from django.urls import reverse
+
+from marketplace.leads.models import LeadContact
+from marketplace.purchases.models import Purchase
+from marketplace.purchases.services import add_note, set_stage
+from tests.people import give
+
+from .conftest import bought
+
+URL = "/my-leads/"
+
+
+def text_of(response):
+    return html.unescape(response.content.decode())
+
+
+def listed(response):
+    """The public ids of the purchases on the page, in order."""
+    return [part.split("/")[0] for part in text_of(response).split('<a class="strong" href="/my-leads/')[1:]]
+
+
+def tabs(response):
+    """What the tabs count."""
+    nav = text_of(response).split('aria-label="Stage">')[1].split("</nav>")[0]
+    return [int(part.split("<")[0]) for part in nav.split("<span>")[1:]]
+
+
+def test_it_works(as_alice, purchase):
+    response = as_alice.get(URL)
+
+    page = text_of(response)
+    assert response.status_code == 200
+    assert listed(response) == [purchase.public_id]
+    assert "Priya Raman" in page
+    assert '<a href="tel:+16145550142">(614) 555-0142</a>' in page
+    assert "Columbus OH" in page
+    assert "Auto insurance" in page
+    assert tabs(response) == [1, 1, 0, 0, 0, 0]
+    assert f'action="{reverse("purchases:set_stage", args=[purchase.public_id])}"' in page
+    assert response["Cache-Control"] == "no-store"
+
+
+def test_a_visitor_signs_in(client, db):
+    response = client.get(URL)
+    assert response.status_code == 302
+    assert response["Location"] == f"{reverse('account_login')}?next={URL}"
+
+
+def test_bob_sees_his_own_only(client, bob, purchase):
+    his = bought(bob)
+    client.force_login(bob)
+    assert listed(client.get(URL)) == [his.public_id]
+    assert "Priya" not in text_of(client.get(URL))
+    assert listed(client.get(f"{URL}?q=Priya")) == []
+
+
+def test_tabs_show_one_stage(as_alice, alice, purchase):
+    quoted = bought(alice)
+    set_stage(quoted, "quoted")
+
+    response = as_alice.get(f"{URL}?stage=quoted")
+
+    assert listed(response) == [quoted.public_id]
+    assert tabs(response) == [2, 1, 0, 1, 0, 0]
+    assert 'href="/my-leads/?stage=quoted" aria-current="true"' in text_of(response)
+    assert listed(as_alice.get(URL)) == [quoted.public_id, purchase.public_id]
+
+
+# --- search -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "Priya",
+        "raman",
+        "PRIYA RAMAN",
+        "raman priya",
+        "(614) 555-0142",
+        "614-555-0142",
+        "6145550142",
+        "+1 614 555 0142",
+        "priya@example.org",
+        "Priya@Example.ORG",
+        "colum",
+        "auto",
+        "OH",
+        "call after six",
+        "Priya Columbus auto",
+    ],
+)
+def test_search_finds(as_alice, alice, purchase, words):
+    add_note(purchase, "Please call after six, has two cars.")
+    bought(alice, state="TX", city="Waco", vertical="solar", first_name="Ada", last_name="Lovelace")
+
+    response = as_alice.get(URL, {"q": words})
+
+    assert listed(response) == [purchase.public_id]
+    assert f'value="{words}"' in text_of(response)
+    assert tabs(response) == [1, 1, 0, 0, 0, 0]
+
+
+def test_names_of_several_words_are_found(as_alice, alice):
+    found = bought(alice, first_name="Mary Ann", last_name="De La Cruz")
+    assert listed(as_alice.get(URL, {"q": "de la cruz"})) == [found.public_id]
+    assert listed(as_alice.get(URL, {"q": "Mary Ann"})) == [found.public_id]
+
+
+@pytest.mark.parametrize(
+    "words", ["Pri", "riya", "555", "priya@", "example.org", "%", "_", "Priya Waco", "' OR 1=1 --", "\\"]
+)
+def test_search_does_not_find(as_alice, alice, purchase, words):
+    """Names, phones and emails by whole values only: nothing is opened to search (B7, B10)."""
+    response = as_alice.get(URL, {"q": words})
+    assert response.status_code == 200
+    assert listed(response) == []
+    assert "Nothing found" in text_of(response)
+
+
+def test_a_search_within_a_stage_offers_all_stages(as_alice, purchase):
+    page = text_of(as_alice.get(f"{URL}?stage=won&q=Priya"))
+    assert "No lead in this stage matches" in page
+    assert 'href="?q=Priya">Search all stages: 1 lead<' in page
+
+
+@pytest.mark.parametrize("query", ["stage=sold", "stage=new%00", "q=%00", f"q={'x' * 101}"])
+def test_bad_filters_are_marked(as_alice, purchase, query):
+    response = as_alice.get(f"{URL}?{query}")
+    assert response.status_code == 422
+    assert "There is a problem" in text_of(response)
+    assert listed(response) == [purchase.public_id]
+
+
+def test_odd_parameters_change_nothing(as_alice, purchase):
+    """B8"""
+    for query in ("phone__startswith=614", "ordering=lead__contact__sealed", "buyer=1", "_connector=OR"):
+        assert listed(as_alice.get(f"{URL}?{query}")) == [purchase.public_id]
+
+
+# --- empty ------------------------------------------------------------------------------------------------------------
+
+
+def test_nothing_bought_yet(as_alice):
+    page = text_of(as_alice.get(URL))
+    assert "You have not bought a lead yet" in page
+    assert "/leads/" in page
+    assert "Download CSV" not in page
+
+
+def test_nothing_in_this_stage(as_alice, purchase):
+    page = text_of(as_alice.get(f"{URL}?stage=won"))
+    assert "No lead is in this stage" in page
+    assert "See all 1 lead<" in page
+
+
+# --- pages and faults -------------------------------------------------------------------------------------------------
+
+
+def test_a_contact_that_cannot_be_opened_is_named_unavailable(as_alice, alice, purchase):
+    other = bought(alice, first_name="Ada")
+    LeadContact.objects.filter(pk=purchase.lead_id).update(sealed="gone.AAAA")
+
+    response = as_alice.get(URL)
+
+    assert response.status_code == 200
+    assert listed(response) == [other.public_id, purchase.public_id]
+    assert "Contact unavailable" in text_of(response)
+    assert "Ada" in text_of(response)
+
+
+def test_pages(as_alice, alice):
+    made = [bought(alice).public_id for _ in range(30)][::-1]
+
+    first = as_alice.get(URL)
+    older = text_of(first).split('" rel="next"')[0].rsplit('href="', 1)[1]
+    second = as_alice.get(f"{URL}{older}")
+    newer = text_of(second).split('" rel="prev"')[0].rsplit('href="', 1)[1]
+
+    assert listed(first) == made[:25]
+    assert listed(second) == made[25:]
+    assert listed(as_alice.get(f"{URL}{newer}")) == made[:25]
+    assert "25 of 30 leads on this page" in text_of(first)
+
+
+@pytest.mark.parametrize("cursor", ["x", "1", "1_A", "99999999999999999999_a"])
+def test_a_made_up_cursor_is_404(as_alice, purchase, cursor):
+    assert as_alice.get(f"{URL}?after={cursor}").status_code == 404
+    assert as_alice.get(f"{URL}?before={cursor}").status_code == 404
+
+
+def test_a_page_that_emptied_leads_back_to_the_first(as_alice, purchase):
+    response = as_alice.get(f"{URL}?after=1_a")
+    assert response.status_code == 302
+    assert response["Location"] == URL
+
+
+def test_as_many_queries_for_200_rows_as_for_20(as_alice, alice, django_assert_num_queries):
+    give(alice, 1_000_000)
+    for _ in range(20):
+        add_note(bought(alice), "call back")
+    as_alice.get(URL)
+    with django_assert_num_queries(5):
+        as_alice.get(URL)
+    for _ in range(180):
+        bought(alice)
+    with django_assert_num_queries(5):
+        as_alice.get(URL)
+    with django_assert_num_queries(5):
+        as_alice.get(f"{URL}?q=call&stage=new")
+    assert Purchase.objects.count() == 200
+
+
+def test_only_reading(as_alice):
+    assert as_alice.head(URL).status_code == 200
+    assert as_alice.post(URL).status_code == 405

@@ -1,0 +1,87 @@
+"""`POST /my-leads/<id>/stage/`: say which stage a lead is in."""
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from marketplace.purchases.models import Purchase
+
+
+def url(purchase):
+    return reverse("purchases:set_stage", args=[purchase.public_id])
+
+
+def stage_of(purchase):
+    return Purchase.objects.get(pk=purchase.pk).stage
+
+
+def test_it_works(as_alice, purchase):
+    response = as_alice.post(url(purchase), {"stage": "quoted"}, follow=True)
+
+    assert response.redirect_chain == [(reverse("purchases:my_lead", args=[purchase.public_id]), 302)]
+    assert "Stage saved: Quoted." in response.content.decode()
+    assert stage_of(purchase) == "quoted"
+    assert Purchase.objects.get().stage_changed_at is not None
+
+
+def test_saying_it_twice_changes_nothing(as_alice, purchase):
+    as_alice.post(url(purchase), {"stage": "won"})
+    changed_at = Purchase.objects.get().stage_changed_at
+    as_alice.post(url(purchase), {"stage": "won"})
+    assert Purchase.objects.get().stage_changed_at == changed_at
+
+
+def test_the_list_comes_back_to_where_it_was(as_alice, purchase):
+    there = "/my-leads/?stage=new&q=Columbus"
+    assert as_alice.post(url(purchase), {"stage": "won", "next": there})["Location"] == there
+
+
+@pytest.mark.parametrize(
+    "there",
+    [
+        "//evil.example",
+        "https://evil.example/",
+        "https:evil.example",
+        "/\\evil.example",
+        "javascript:alert(1)",
+        "\t//evil.example",
+        "",
+    ],
+)
+def test_it_never_leads_elsewhere(as_alice, purchase, there):
+    """B23"""
+    response = as_alice.post(url(purchase), {"stage": "won", "next": there})
+    assert response["Location"] == reverse("purchases:my_lead", args=[purchase.public_id])
+
+
+@pytest.mark.parametrize("stage", ["", "sold", "NEW", "new\x00", "1"])
+def test_other_stages_are_refused(as_alice, purchase, stage):
+    response = as_alice.post(url(purchase), {"stage": stage})
+    page = response.content.decode()
+    assert response.status_code == 422
+    assert "<title>Error: " in page
+    assert 'id="id_stage_error"' in page
+    assert "Priya Raman" in page
+    assert stage_of(purchase) == "new"
+
+
+def test_others_do_not_exist(client, bob, purchase):
+    client.force_login(bob)
+    assert client.post(url(purchase), {"stage": "won"}).status_code == 404
+    assert stage_of(purchase) == "new"
+
+
+def test_a_visitor_signs_in(client, purchase):
+    assert client.post(url(purchase), {"stage": "won"})["Location"].startswith(reverse("account_login"))
+    assert stage_of(purchase) == "new"
+
+
+def test_reading_is_refused(as_alice, purchase):
+    assert as_alice.get(url(purchase)).status_code == 405
+
+
+def test_the_form_needs_its_token(alice, purchase):
+    browser = Client(enforce_csrf_checks=True)
+    browser.force_login(alice)
+    assert browser.post(url(purchase), {"stage": "won"}).status_code == 403
+    assert stage_of(purchase) == "new"
