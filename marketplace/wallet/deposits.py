@@ -8,7 +8,7 @@ from accounts.models import User
 from accounts.services import require_verified
 from marketplace.core import clock, logs
 from marketplace.core.links import absolute
-from marketplace.core.money import CURRENCY
+from marketplace.core.money import CURRENCY, whole_cents
 from marketplace.core.throttle import throttle
 from marketplace.core.transactions import in_transaction
 from marketplace.ledger import services as ledger
@@ -20,6 +20,7 @@ log = logs.get("leadfair.wallet")
 State = Deposit.State
 CHECKOUT_OPEN = timedelta(minutes=35)  # the processor asks for at least 30
 DEPOSITS_PER_HOUR = 20
+GIVEN_UP = {"requires_payment_method", "canceled"}  # states of a payment from which no money comes any more
 
 
 def start_deposit(buyer: User, amount: int, *, lead_id: str = "") -> tuple[Deposit, str]:
@@ -34,6 +35,7 @@ def start_deposit(buyer: User, amount: int, *, lead_id: str = "") -> tuple[Depos
         ProcessorDown: nothing was charged; the deposit ends by itself.
     """
     require_verified(buyer)
+    whole_cents(amount)
     throttle("deposit", buyer.public_id, limit=DEPOSITS_PER_HOUR, seconds=3600)
     now = clock.now()
     deposit = Deposit.objects.create(
@@ -53,12 +55,13 @@ def start_deposit(buyer: User, amount: int, *, lead_id: str = "") -> tuple[Depos
 
 
 def refresh(deposit: Deposit) -> Deposit:
-    """Ask the processor how this deposit stands and act on it; returns the row as it is then.
+    """Ask the processor how this deposit stands and act on it; returns the row as it is then. One that has ended is not
+    asked about again: money that comes late is told.
 
     Raises:
         ProcessorDown: it could not be asked.
     """
-    if deposit.session_id and deposit.state != State.PAID:
+    if deposit.session_id and not deposit.has_ended:
         apply_session(gateway.session(deposit.session_id))
         deposit.refresh_from_db()
     return deposit
@@ -71,17 +74,17 @@ def apply_session(session: gateway.Session) -> None:
         log.warning("checkout of no deposit", session=session.id)
     elif deposit.session_id is None:
         Deposit.objects.filter(pk=deposit.pk, session_id=None).update(session_id=session.id)
-    if session.intent_id:
-        settle(gateway.payment(session.intent_id))
-    if deposit is not None and session.state == "expired":
+    payment = gateway.payment(session.intent_id) if session.intent_id else None
+    if payment is not None:
+        settle(payment)
+    if deposit is None:
+        return
+    if session.state == "expired":
         _raise_state(deposit, State.EXPIRED)
-
-
-def payment_failed(session: gateway.Session) -> None:
-    """A delayed payment did not come through."""
-    deposit = Deposit.objects.filter(public_id=session.deposit_id).first()
-    if deposit is not None and session.payment != "paid":
-        _raise_state(deposit, State.FAILED)
+    elif session.state == "complete" and payment is not None and payment.status in GIVEN_UP:
+        _raise_state(deposit, State.FAILED)  # a delayed payment did not come through
+    else:
+        _raise_state(deposit, State.OPEN)
 
 
 @in_transaction
@@ -98,6 +101,8 @@ def settle(payment: gateway.Payment) -> None:
         return
     credit = f"{payment.id}:credit"
     if deposit is None or payment.currency != CURRENCY:
+        if deposit is not None:
+            _raise_state(deposit, State.PROCESSING)  # paid, and a person has to look at it
         _to_suspense(payment, credit)
         return
     wallet = ledger.lock(deposit.buyer_id)

@@ -1,6 +1,9 @@
 """Payments that their bank takes back: withdrawn, reinstated, won and lost. Buying stops while one is open."""
 
+from django.db import connection
+
 from marketplace.core import clock
+from marketplace.core.money import CURRENCY
 from marketplace.core.transactions import in_transaction
 from marketplace.ledger import services as ledger
 
@@ -8,12 +11,27 @@ from . import emails, gateway
 from .models import Deposit, Dispute
 from .refunds import PaymentNotKnown
 
-CLOSED = {"won", "lost", "warning_closed", "prevented"}
+# A bank's question (warning_…) may become a dispute; a lost one may be appealed, which stops nothing, and even won.
+_RANK = {
+    "warning_needs_response": 0,
+    "warning_under_review": 1,
+    "warning_closed": 2,
+    "needs_response": 3,
+    "under_review": 4,
+    "prevented": 5,
+    "lost": 5,
+    "appeal_needs_response": 5,
+    "appeal_under_review": 5,
+    "won": 6,
+}
+_STILL_OPEN = _RANK["under_review"]
 
 
 def has_open_dispute(buyer_id: int) -> bool:
     """Whether a payment of this member is disputed now."""
-    return Dispute.objects.filter(buyer_id=buyer_id, is_open=True).exists()
+    with connection.cursor() as cursor:  # asked at every purchase, so without the ORM
+        cursor.execute("SELECT 1 FROM wallet_dispute WHERE buyer_id = %s AND is_open LIMIT 1", [buyer_id])
+        return cursor.fetchone() is not None
 
 
 @in_transaction
@@ -30,12 +48,29 @@ def apply_dispute(dispute: gateway.DisputeFact) -> None:
         _without_deposit(dispute)
         return
     wallet = ledger.lock(deposit.buyer_id)
-    is_open = dispute.status not in CLOSED and not dispute.status.startswith("warning_")
-    _, is_new = Dispute.objects.update_or_create(
+    known = _keep(deposit, dispute)
+    withdrawn, reinstated = f"{dispute.id}:withdrawn", f"{dispute.id}:reinstated"
+    if dispute.withdrawn and not ledger.is_booked(withdrawn):
+        wallet = ledger.take_out(wallet, "processor", dispute.withdrawn, kind=ledger.Kind.DISPUTE, reference=withdrawn)
+    if dispute.reinstated and not ledger.is_booked(reinstated):
+        wallet = ledger.put_in(
+            wallet, "processor", dispute.reinstated, kind=ledger.Kind.REINSTATED, reference=reinstated
+        )
+    _book_fees(dispute)
+    if known.is_open:
+        emails.dispute_opened(deposit, dispute.amount, owed=wallet.owed, dispute_id=dispute.id)
+    elif known.state in {"won", "lost"}:
+        emails.dispute_closed(
+            deposit, dispute.amount, won=known.state == "won", owed=wallet.owed, dispute_id=dispute.id
+        )
+
+
+def _keep(deposit: Deposit, dispute: gateway.DisputeFact) -> Dispute:
+    """Write the dispute down; its state only rises, so that what was asked earlier and told later changes nothing."""
+    is_open = _is_open(dispute.status)
+    known, is_new = deposit.disputes.get_or_create(
         processor_id=dispute.id,
-        defaults={"state": dispute.status, "is_open": is_open},
-        create_defaults={
-            "deposit": deposit,
+        defaults={
             "buyer_id": deposit.buyer_id,
             "amount_cents": dispute.amount,
             "state": dispute.status,
@@ -43,38 +78,39 @@ def apply_dispute(dispute: gateway.DisputeFact) -> None:
             "seen_at": clock.now(),
         },
     )
-    withdrawn, reinstated = f"{dispute.id}:withdrawn", f"{dispute.id}:reinstated"
-    if dispute.withdrawn and not ledger.is_booked(withdrawn):
-        wallet = ledger.take_out(
-            wallet, "processor", dispute.withdrawn, kind=ledger.Kind.DISPUTE, reference=withdrawn
-        )
-    if dispute.reinstated and not ledger.is_booked(reinstated):
-        wallet = ledger.put_in(
-            wallet, "processor", dispute.reinstated, kind=ledger.Kind.REINSTATED, reference=reinstated
-        )
-    _book_fee(dispute)
-    if is_new and is_open:
-        emails.dispute_opened(deposit, dispute.amount, owed=wallet.owed, dispute_id=dispute.id)
-    if not is_open and dispute.status in {"won", "lost"}:
-        emails.dispute_closed(
-            deposit, dispute.amount, won=dispute.status == "won", owed=wallet.owed, dispute_id=dispute.id
-        )
+    if not is_new and _rank(dispute.status) >= _rank(known.state):
+        known.state, known.is_open, known.amount_cents = dispute.status, is_open, dispute.amount
+        known.save(update_fields=["state", "is_open", "amount_cents"])
+    return known
+
+
+def _rank(status: str) -> int:
+    """A state we do not know counts as open: rather ask a person than let disputed money be spent."""
+    return _RANK.get(status, _STILL_OPEN)
+
+
+def _is_open(status: str) -> bool:
+    return _RANK["needs_response"] <= _rank(status) <= _STILL_OPEN
 
 
 def _without_deposit(dispute: gateway.DisputeFact) -> None:
-    """A dispute over money in suspense is paid from suspense."""
-    if not ledger.is_booked(f"{dispute.intent_id}:credit"):
-        raise PaymentNotKnown(dispute.intent_id)
+    """A dispute over money in suspense is paid from suspense. One in a foreign currency that never moved our books is
+    for a person to look at."""
     kind = ledger.Kind.SUSPENSE
     withdrawn, reinstated = f"{dispute.id}:withdrawn", f"{dispute.id}:reinstated"
+    if not ledger.is_booked(f"{dispute.intent_id}:credit") and (dispute.currency == CURRENCY or dispute.withdrawn):
+        raise PaymentNotKnown(dispute.intent_id)
     if dispute.withdrawn and not ledger.is_booked(withdrawn):
         ledger.transfer("suspense", "processor", dispute.withdrawn, kind=kind, reference=withdrawn)
     if dispute.reinstated and not ledger.is_booked(reinstated):
         ledger.transfer("processor", "suspense", dispute.reinstated, kind=kind, reference=reinstated)
-    _book_fee(dispute)
+    _book_fees(dispute)
+    emails.alert_operators("suspense-dispute", dispute.id)
 
 
-def _book_fee(dispute: gateway.DisputeFact) -> None:
-    reference = f"{dispute.id}:fee"
-    if dispute.fee and not ledger.is_booked(reference):
-        ledger.transfer("dispute_fees", "processor", dispute.fee, kind=ledger.Kind.FEE, reference=reference)
+def _book_fees(dispute: gateway.DisputeFact) -> None:
+    fee, returned = f"{dispute.id}:fee", f"{dispute.id}:fee-returned"
+    if dispute.fee and not ledger.is_booked(fee):
+        ledger.transfer("dispute_fees", "processor", dispute.fee, kind=ledger.Kind.FEE, reference=fee)
+    if dispute.fee_returned > 0 and not ledger.is_booked(returned):
+        ledger.transfer("processor", "dispute_fees", dispute.fee_returned, kind=ledger.Kind.FEE, reference=returned)

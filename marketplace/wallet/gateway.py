@@ -5,7 +5,8 @@ processor also sends are dropped here (AL-11, DX-14).
 """
 
 import json
-from collections.abc import Iterator
+import re
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -15,10 +16,15 @@ import stripe
 from django.conf import settings
 from django.db import connection
 
+from marketplace.core import logs
+from marketplace.core.money import CURRENCY
 from marketplace.core.refusals import Refusal
 
+log = logs.get("leadfair.wallet")
 CONNECT_SECONDS, READ_SECONDS, RETRIES = 3, 10, 2
 TOLERANCE_SECONDS = 300
+_ID = re.compile(r"[A-Za-z0-9_.]{1,120}", re.ASCII)
+_TYPE = re.compile(r"[a-z0-9_.]{1,80}", re.ASCII)
 
 
 class ProcessorDown(Refusal):
@@ -27,6 +33,10 @@ class ProcessorDown(Refusal):
     status = 503
     message = "Card payments are paused for a moment. You were not charged. Please try again in a few minutes."
     retry_after = 120
+
+
+class ProcessorRefused(ProcessorDown):
+    """The card processor answered, and declined this request: asking for others makes sense, asking again does not."""
 
 
 class BadWebhook(Exception):
@@ -47,7 +57,8 @@ class Session:
 
 @dataclass(frozen=True)
 class Payment:
-    """A payment. ``received`` and ``fee`` in cents; ``settled`` is what it is worth in our own currency, or None."""
+    """A payment: ``received`` in cents of ``currency``. ``settled`` is what it added to our balance and ``fee`` what
+    was kept of that, in cents of our own currency; None and 0 as long as that is not known."""
 
     id: str
     status: str
@@ -60,18 +71,21 @@ class Payment:
 
 @dataclass(frozen=True)
 class RefundFact:
-    """Money sent back to a card, in cents."""
+    """Money sent back to a card: ``amount`` in cents of ``currency``. ``settled`` is what left our balance for it, in
+    cents of our own currency; None as long as that is not known."""
 
     id: str
     intent_id: str
     amount: int
     currency: str
     status: str
+    settled: int | None = None
 
 
 @dataclass(frozen=True)
 class DisputeFact:
-    """A payment its bank takes back. Amounts in cents: ``withdrawn`` from us, ``fee`` for it, ``reinstated`` to us."""
+    """A payment its bank takes back: ``amount`` in cents of ``currency``. What moved, in cents of our own currency:
+    ``withdrawn`` from us, ``fee`` for it, ``reinstated`` to us, and ``fee_returned``."""
 
     id: str
     intent_id: str
@@ -80,11 +94,13 @@ class DisputeFact:
     withdrawn: int
     fee: int
     reinstated: int
+    fee_returned: int = 0
+    currency: str = CURRENCY
 
 
 @dataclass(frozen=True)
 class Event:
-    """Something happened to the object ``object_id``."""
+    """Something happened to the object ``object_id`` ("" for things that have no id, such as our balance)."""
 
     id: str
     type: str
@@ -107,20 +123,23 @@ def _api() -> Any:
     return _client(settings.STRIPE_SECRET_KEY, settings.STRIPE_API_BASE).v1
 
 
+_REFUSED = (stripe.InvalidRequestError, stripe.CardError)
+
+
 def _ask(call: Any, *args: Any, **kwargs: Any) -> Any:
     try:
         return call(*args, **kwargs)
-    except (stripe.APIConnectionError, stripe.RateLimitError, stripe.APIError) as error:
-        raise ProcessorDown from error
+    except stripe.StripeError as error:
+        # Its text may repeat what somebody typed; kind, status and code tell enough.
+        log.warning("processor", error=type(error).__name__, status=error.http_status, code=error.code)
+        raise (ProcessorRefused if isinstance(error, _REFUSED) else ProcessorDown) from error
 
 
-def create_checkout(
-    *, deposit_id: str, amount: int, return_url: str, cancel_url: str, expires_at: datetime
-) -> Session:
+def create_checkout(*, deposit_id: str, amount: int, return_url: str, cancel_url: str, expires_at: datetime) -> Session:
     """Open a checkout page for ``amount`` cents. Asking again for the same deposit answers with the same page.
 
     Raises:
-        ProcessorDown: no answer, or an error of theirs.
+        ProcessorDown: no answer, an error of theirs, or they decline it.
     """
     metadata = {"deposit_id": deposit_id}
     session = _ask(
@@ -134,7 +153,7 @@ def create_checkout(
                 {
                     "quantity": 1,
                     "price_data": {
-                        "currency": "usd",
+                        "currency": CURRENCY,
                         "unit_amount": amount,
                         "product_data": {"name": "Leadfair balance"},
                     },
@@ -172,53 +191,83 @@ def payment(intent_id: str) -> Payment:
     )
     charge = found.latest_charge
     booked = charge.balance_transaction if charge else None
-    in_ours = booked is not None and booked.currency == "usd"
     return Payment(
         id=found.id,
         status=found.status,
         received=found.amount_received or 0,
         currency=found.currency,
-        deposit_id=(found.metadata or {}).get("deposit_id", "") if found.metadata else "",
-        settled=booked.amount if in_ours else None,
-        fee=booked.fee if in_ours else 0,
+        deposit_id=getattr(found.metadata, "deposit_id", ""),
+        settled=_in_ours(booked),
+        fee=booked.fee if booked is not None and booked.currency == CURRENCY else 0,
     )
+
+
+def intent_of_charge(charge_id: str) -> str:
+    """The id of the payment a charge belongs to, or "" for one that has none."""
+    return _id(_ask(_api().charges.retrieve, charge_id).payment_intent)
 
 
 def refund(refund_id: str) -> RefundFact:
     """The refund as it stands now."""
-    return _refund(_ask(_api().refunds.retrieve, refund_id))
+    return _refund(_ask(_api().refunds.retrieve, refund_id, {"expand": ["balance_transaction"]}))
 
 
 def refunds_of_charge(charge_id: str) -> list[RefundFact]:
     """Every refund of a charge."""
-    page = _ask(_api().refunds.list, {"charge": charge_id, "limit": 100})
-    return [_refund(found) for found in _ask(lambda: list(page.auto_paging_iter()))]
+    wanted = {"charge": charge_id, "limit": 100, "expand": ["data.balance_transaction"]}
+    return [_refund(found) for found in _pages(_api().refunds.list, wanted)]
 
 
 def _refund(found: Any) -> RefundFact:
-    return RefundFact(found.id, _id(found.payment_intent), found.amount, found.currency, found.status or "pending")
+    settled = _in_ours(found.balance_transaction)
+    return RefundFact(
+        id=found.id,
+        intent_id=_id(found.payment_intent),
+        amount=found.amount,
+        currency=found.currency,
+        status=found.status or "pending",
+        settled=None if settled is None else -settled,
+    )
 
 
 def dispute(dispute_id: str) -> DisputeFact:
     """The dispute as it stands now, with the money that moved for it."""
     found = _ask(_api().disputes.retrieve, dispute_id)
-    moves = found.balance_transactions or []
+    moves = [move for move in found.balance_transactions or [] if _in_ours(move) is not None]
+    out = [move for move in moves if move.amount < 0]
+    back = [move for move in moves if move.amount > 0]
     return DisputeFact(
         id=found.id,
         intent_id=_id(found.payment_intent),
         amount=found.amount,
         status=found.status,
-        withdrawn=-sum(move.amount for move in moves if move.amount < 0),
-        fee=sum(move.fee for move in moves if move.amount < 0),
-        reinstated=sum(move.amount for move in moves if move.amount > 0),
+        withdrawn=-sum(move.amount for move in out),
+        fee=sum(move.fee for move in out),
+        reinstated=sum(move.amount for move in back),
+        fee_returned=-sum(move.fee for move in back),
+        currency=found.currency,
     )
 
 
-def events_since(moment: datetime) -> Iterator[Event]:
-    """Every event since ``moment``, newest first."""
-    page = _ask(_api().events.list, {"created": {"gte": int(moment.timestamp())}, "limit": 100})
-    for found in _ask(lambda: list(page.auto_paging_iter())):
-        yield Event(found.id, found.type, found.data.object["id"], datetime.fromtimestamp(found.created, UTC))
+def events_between(since: datetime, until: datetime) -> list[Event]:
+    """Every event from ``since`` up to and without ``until``, oldest first. The processor keeps them for 30 days."""
+    created = {"gte": int(since.timestamp()), "lt": int(until.timestamp())}
+    found = _pages(_api().events.list, {"created": created, "limit": 100})
+    return [
+        Event(
+            event.id,
+            event.type,
+            getattr(event.data.object, "id", ""),
+            datetime.fromtimestamp(event.created, UTC),
+        )
+        for event in reversed(found)
+    ]
+
+
+def _pages(call: Any, wanted: dict[str, Any]) -> list[Any]:
+    """Every row of a list, newest first, page by page."""
+    page = _ask(call, wanted)
+    return list(_ask(lambda: list(page.auto_paging_iter())))
 
 
 def verify_webhook(body: bytes, signature: str) -> Event:
@@ -228,30 +277,50 @@ def verify_webhook(body: bytes, signature: str) -> Event:
         BadWebhook: anything else: forged, altered, old, from the wrong mode, or not of the expected form.
     """
     text = _decoded(body)
+    _refuse_other_times(signature)
     for secret in settings.STRIPE_WEBHOOK_SECRETS[:2]:
         try:
             stripe.WebhookSignature.verify_header(text, signature, secret, TOLERANCE_SECONDS)
             break
-        except (stripe.SignatureVerificationError, ValueError):
+        except stripe.SignatureVerificationError:
             continue
     else:
         raise BadWebhook("signature")
     try:
         found = json.loads(text)
         event = Event(
-            str(found["id"])[:120],
-            str(found["type"])[:80],
-            str(found["data"]["object"]["id"])[:120],
-            datetime.fromtimestamp(found["created"], UTC),
+            id=_word(_ID, found["id"]),
+            type=_word(_TYPE, found["type"]),
+            object_id=_optional_id(found["data"]["object"]),
+            created=datetime.fromtimestamp(found["created"], UTC),
         )
         live = bool(found["livemode"])
-    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, OSError, RecursionError) as error:
         raise BadWebhook("form") from error
     if live != settings.STRIPE_SECRET_KEY.startswith(("sk_live_", "rk_live_")):
         raise BadWebhook("mode")
     if event.created > datetime.now(UTC) + timedelta(days=1):
         raise BadWebhook("time")
     return event
+
+
+def _refuse_other_times(signature: str) -> None:
+    """The SDK refuses old signatures only; one from the future, or one with two times, is no more the processor's."""
+    times = [value for name, _, value in (part.partition("=") for part in signature.split(",")) if name.strip() == "t"]
+    if not signature.isascii() or len(times) != 1 or not times[0].isdigit() or len(times[0]) > 12:
+        raise BadWebhook("signature")
+    if abs(time.time() - int(times[0])) > TOLERANCE_SECONDS:
+        raise BadWebhook("age")
+
+
+def _optional_id(found: dict[str, Any]) -> str:
+    return _word(_ID, found["id"]) if "id" in found else ""
+
+
+def _word(form: re.Pattern[str], value: object) -> str:
+    if not isinstance(value, str) or not form.fullmatch(value):
+        raise ValueError
+    return value
 
 
 def _decoded(body: bytes) -> str:
@@ -265,3 +334,7 @@ def _id(reference: Any) -> str:
     """The id of a reference that may be expanded to its object, or None."""
     return reference if isinstance(reference, str) else getattr(reference, "id", "") or ""
 
+
+def _in_ours(booked: Any) -> int | None:
+    """The amount of a movement of our balance if it is in the currency of our books."""
+    return booked.amount if booked is not None and booked.currency == CURRENCY else None

@@ -1,13 +1,12 @@
 """The inbox: what the processor told us, worked off one event at a time by looking at the object's present state."""
 
-from datetime import timedelta
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+from typing import TypeVar
 
-from celery import current_app
-from django.db import transaction
 from django.db.models import F
 
-from marketplace.core import clock, logs
-from marketplace.core.refusals import Refusal
+from marketplace.core import clock, logs, wake
 
 from . import deposits, disputes, emails, gateway, refunds
 from .models import Deposit, EventCursor, StripeEvent
@@ -16,40 +15,45 @@ log = logs.get("leadfair.wallet")
 State = StripeEvent.State
 MAX_ATTEMPTS = 12
 LEASE = timedelta(minutes=1)
-OVERLAP = timedelta(hours=1)
+LONGEST_WAIT = timedelta(hours=1)
+OVERLAP = timedelta(hours=1)  # the sweep reads this much again: clocks differ, and events appear late
+SLICE = timedelta(hours=6)
 POLL_AFTER = timedelta(minutes=45)
+POLLED_AT_ONCE = 100
+Fact = TypeVar("Fact", gateway.RefundFact, gateway.DisputeFact)
 
 
-def receive(event: gateway.Event) -> None:
-    """Store an event once and wake a worker."""
+def receive(*events: gateway.Event) -> None:
+    """Store each event once and wake a worker."""
     now = clock.now()
-    row = StripeEvent(
-        event_id=event.id,
-        type=event.type,
-        object_id=event.object_id,
-        happened_at=event.created,
-        received_at=now,
-        available_at=now,
-    )
-    StripeEvent.objects.bulk_create([row], ignore_conflicts=True)
-    transaction.on_commit(_wake, robust=True)
-
-
-def _wake() -> None:
-    try:
-        current_app.send_task("wallet.process_events")
-    except Exception as error:  # noqa: BLE001 - without a broker the beat finds the row
-        log.warning("broker down", error=type(error).__name__)
+    rows = [
+        StripeEvent(
+            event_id=event.id,
+            type=event.type,
+            object_id=event.object_id,
+            happened_at=event.created,
+            received_at=now,
+            available_at=now,
+        )
+        for event in events
+    ]
+    StripeEvent.objects.bulk_create(rows, ignore_conflicts=True, batch_size=500)
+    wake.after_commit("wallet.process_events")
 
 
 def process_events(limit: int = 200) -> int:
-    """Work off the events that wait; returns how many were done. Any number of workers may run."""
+    """Work off the events that wait; returns how many were done. Any number of workers may run. While the processor
+    does not answer, the others wait as well."""
     done = 0
     for _ in range(limit):
         event = _claim()
         if event is None:
             break
-        done += _process(event)
+        problem = _process(event)
+        if problem is None:
+            done += 1
+        elif _is_outage(problem):
+            break
     return done
 
 
@@ -65,25 +69,41 @@ def _claim() -> StripeEvent | None:
     return None
 
 
-def _process(event: StripeEvent) -> bool:
+def _process(event: StripeEvent) -> Exception | None:
     try:
         state = State.DONE if apply(event.type, event.object_id) else State.IGNORED
     except Exception as error:  # noqa: BLE001 - one bad event must not stop the others; it is tried again, then shown
         _try_later(event, error)
-        return False
+        return error
     StripeEvent.objects.filter(pk=event.pk).update(state=state, problem="")
-    return True
+    return None
+
+
+def _is_outage(error: Exception) -> bool:
+    return isinstance(error, gateway.ProcessorDown) and not isinstance(error, gateway.ProcessorRefused)
 
 
 def _try_later(event: StripeEvent, error: Exception) -> None:
+    """Give an event up after 12 tries, but never because the processor was away."""
     problem = type(error).__name__[:80]
     log.warning("event failed", event_id=event.event_id, type=event.type, problem=problem)
-    if event.attempts >= MAX_ATTEMPTS:
-        StripeEvent.objects.filter(pk=event.pk).update(state=State.DEAD, problem=problem)
-        emails.alert_operators("event-dead", event.event_id)
+    waiting = StripeEvent.objects.filter(pk=event.pk, state=State.NEW)
+    if event.attempts >= MAX_ATTEMPTS and not _is_outage(error):
+        if waiting.update(state=State.DEAD, problem=problem):
+            emails.alert_operators("event-dead", event.event_id)
         return
-    wait = min(timedelta(seconds=10 * 2**event.attempts), timedelta(hours=1))
-    StripeEvent.objects.filter(pk=event.pk).update(available_at=clock.now() + wait, problem=problem)
+    wait = min(timedelta(seconds=10 * 2 ** min(event.attempts, 10)), LONGEST_WAIT)
+    waiting.update(available_at=clock.now() + wait, problem=problem)
+
+
+def try_again(events: Iterable[StripeEvent]) -> int:
+    """Put events that were given up back into the queue; returns how many. What was booked is not booked again."""
+    keys = [event.pk for event in events]
+    revived = StripeEvent.objects.filter(pk__in=keys, state=State.DEAD).update(
+        state=State.NEW, attempts=0, available_at=clock.now(), problem=""
+    )
+    wake.after_commit("wallet.process_events")
+    return revived
 
 
 def apply(kind: str, object_id: str) -> bool:
@@ -93,59 +113,72 @@ def apply(kind: str, object_id: str) -> bool:
         ProcessorDown: it could not be fetched.
     """
     if kind.startswith("checkout.session."):
-        session = gateway.session(object_id)
-        deposits.apply_session(session)
-        if kind == "checkout.session.async_payment_failed":
-            deposits.payment_failed(session)
+        deposits.apply_session(gateway.session(object_id))
     elif kind.startswith("payment_intent."):
         deposits.settle(gateway.payment(object_id))
-    elif kind.startswith("refund."):
-        _apply_refund(gateway.refund(object_id))
+    elif kind in {"charge.succeeded", "charge.updated"}:
+        _apply_charge(object_id)
+    elif kind.startswith(("refund.", "charge.refund.")):
+        _after_its_payment(refunds.apply_refund, gateway.refund(object_id))
     elif kind == "charge.refunded":
         for refund in gateway.refunds_of_charge(object_id):
-            _apply_refund(refund)
+            _after_its_payment(refunds.apply_refund, refund)
     elif kind.startswith("charge.dispute."):
-        _apply_dispute(gateway.dispute(object_id))
+        _after_its_payment(disputes.apply_dispute, gateway.dispute(object_id))
     else:
         return False
     return True
 
 
-def _apply_refund(refund: gateway.RefundFact) -> None:
-    try:
-        refunds.apply_refund(refund)
-    except refunds.PaymentNotKnown as unknown:
-        deposits.settle(gateway.payment(unknown.intent_id))
-        refunds.apply_refund(refund)
+def _apply_charge(charge_id: str) -> None:
+    """A charge tells the fee of its payment, often later than the payment itself."""
+    intent_id = gateway.intent_of_charge(charge_id)
+    if intent_id:
+        deposits.settle(gateway.payment(intent_id))
+    else:
+        emails.alert_operators("suspense", charge_id)
 
 
-def _apply_dispute(dispute: gateway.DisputeFact) -> None:
+def _after_its_payment(book: Callable[[Fact], None], fact: Fact) -> None:
     try:
-        disputes.apply_dispute(dispute)
+        book(fact)
     except refunds.PaymentNotKnown as unknown:
         deposits.settle(gateway.payment(unknown.intent_id))
-        disputes.apply_dispute(dispute)
+        book(fact)
 
 
 def sweep() -> int:
     """Ask the processor what happened since we last asked, so that a lost webhook heals itself; returns how many
-    events were new. Also asks about every deposit that has been open for 45 minutes, and ends abandoned ones."""
+    events were new. Also asks about deposits that have been open for 45 minutes, and ends abandoned ones.
+
+    Raises:
+        ProcessorDown: it did not answer; the next run starts where this one stopped.
+    """
     started = clock.now()
-    cursor, _ = EventCursor.objects.get_or_create(id=1, defaults={"read_until": started - OVERLAP})
-    known = set(
-        StripeEvent.objects.filter(happened_at__gte=cursor.read_until - 2 * OVERLAP).values_list("event_id", flat=True)
-    )
-    missed = [event for event in gateway.events_since(cursor.read_until - OVERLAP) if event.id not in known]
-    for event in reversed(missed):
-        receive(event)
-    EventCursor.objects.filter(id=1, read_until__lt=started).update(read_until=started)
-    unfinished = Deposit.objects.filter(
-        state__in=[Deposit.State.OPEN, Deposit.State.PROCESSING], created_at__lt=started - POLL_AFTER
-    )
-    for deposit in unfinished.order_by("created_at")[:100]:
+    missed = _read_events(until=started)
+    unfinished = Deposit.objects.unfinished().filter(created_at__lt=started - POLL_AFTER)
+    # By lot: a hundred bank payments that take days must not keep the others from their turn.
+    for deposit in unfinished.order_by("?")[:POLLED_AT_ONCE]:
         try:
             deposits.refresh(deposit)
-        except Refusal:
-            break
+        except gateway.ProcessorRefused:
+            continue
     deposits.end_abandoned()
-    return len(missed)
+    return missed
+
+
+def _read_events(*, until: datetime) -> int:
+    """Read what the processor lists from our cursor to ``until``, slice by slice, so that a run that is cut short has
+    still moved on."""
+    cursor, _ = EventCursor.objects.get_or_create(id=1, defaults={"read_until": until - OVERLAP})
+    since, missed = cursor.read_until - OVERLAP, 0
+    while since < until:
+        end = min(since + SLICE, until)
+        listed = gateway.events_between(since, end + timedelta(seconds=1))
+        ids = [event.id for event in listed]
+        known = set(StripeEvent.objects.filter(event_id__in=ids).values_list("event_id", flat=True))
+        unknown = [event for event in listed if event.id not in known]
+        receive(*unknown)
+        EventCursor.objects.filter(id=1, read_until__lt=end).update(read_until=end)
+        since, missed = end, missed + len(unknown)
+    return missed

@@ -6,6 +6,7 @@ payload, which holds personal data. What was booked is decided by the ledger's r
 card detail is stored, not even a last digit (AL-11).
 """
 
+from collections.abc import Iterable
 from typing import Self
 
 from django.conf import settings
@@ -26,6 +27,18 @@ class DepositQuerySet(models.QuerySet["Deposit"]):
     def on_its_way(self) -> Self:
         """Paid for at the processor, not arrived yet."""
         return self.filter(state=Deposit.State.PROCESSING)
+
+    def unfinished(self) -> Self:
+        """Those the processor may still say something about."""
+        return self.filter(state__in=[Deposit.State.OPEN, Deposit.State.PROCESSING])
+
+    def paid(self) -> Self:
+        """Those that arrived."""
+        return self.filter(state=Deposit.State.PAID)
+
+    def of_payments(self, intent_ids: Iterable[str]) -> Self:
+        """Those that were paid by one of these payments."""
+        return self.filter(intent_id__in=intent_ids)
 
 
 class Deposit(models.Model):
@@ -53,8 +66,12 @@ class Deposit(models.Model):
     amount_cents = models.PositiveIntegerField(help_text="asked for, cents")
     received_cents = models.PositiveIntegerField(default=0, help_text="credited, cents: what the processor received")
     state = models.CharField(max_length=10, choices=State, default=State.CREATED)
-    session_id = models.CharField(max_length=120, null=True, unique=True, help_text="the processor's checkout session")
-    intent_id = models.CharField(max_length=120, null=True, unique=True, help_text="the processor's payment")
+    session_id = models.CharField(  # noqa: DJ001 - unique once there is one
+        max_length=120, null=True, unique=True, help_text="the processor's checkout session"
+    )
+    intent_id = models.CharField(  # noqa: DJ001 - unique once there is one
+        max_length=120, null=True, unique=True, help_text="the processor's payment"
+    )
     lead_id = models.CharField(max_length=20, blank=True, help_text="public id of the lead to come back to")
     created_at = models.DateTimeField()
     expires_at = models.DateTimeField(help_text="the checkout page closes")
@@ -65,7 +82,8 @@ class Deposit(models.Model):
     class Meta:
         constraints = [
             models.CheckConstraint(
-                condition=Q(amount_cents__gte=MINIMUM_CENTS, amount_cents__lte=MAXIMUM_CENTS), name="wallet_deposit_range"
+                condition=Q(amount_cents__gte=MINIMUM_CENTS, amount_cents__lte=MAXIMUM_CENTS),
+                name="wallet_deposit_range",
             ),
             models.CheckConstraint(
                 condition=~Q(state="paid") | Q(paid_at__isnull=False, intent_id__isnull=False),
@@ -75,12 +93,19 @@ class Deposit(models.Model):
         indexes = [
             models.Index(fields=["buyer", "-id"], name="wallet_deposits_of_buyer"),
             models.Index(
-                fields=["created_at"], condition=Q(state__in=["created", "open", "processing"]), name="wallet_unfinished"
+                fields=["created_at"],
+                condition=Q(state__in=["created", "open", "processing"]),
+                name="wallet_unfinished",
             ),
         ]
 
     def __str__(self) -> str:
         return f"Deposit {self.public_id}"
+
+    @property
+    def has_ended(self) -> bool:
+        """Paid or given up. Late money still raises a deposit that was given up to paid."""
+        return self.RANK[self.State(self.state)] >= self.RANK[self.State.EXPIRED]
 
 
 class BillingDetails(models.Model):
@@ -100,6 +125,12 @@ class BillingDetails(models.Model):
         return f"Billing details {self.pk}"
 
 
+class RefundQuerySet(models.QuerySet["Refund"]):
+    def that_left(self) -> Self:
+        """Refunds under way or done; those the bank sent back do not count."""
+        return self.exclude(state__in=["failed", "canceled"])
+
+
 class Refund(models.Model):
     """Money that went back to a card, as the processor tells it."""
 
@@ -108,6 +139,8 @@ class Refund(models.Model):
     amount_cents = models.PositiveIntegerField()
     state = models.CharField(max_length=20, help_text="the processor's word: pending, succeeded, failed, canceled, …")
     seen_at = models.DateTimeField()
+
+    objects = RefundQuerySet.as_manager()
 
     def __str__(self) -> str:
         return self.processor_id

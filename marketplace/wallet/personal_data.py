@@ -1,5 +1,4 @@
 from collections.abc import Iterable
-from itertools import chain
 from typing import Any
 
 from privacy.declare.data_sets import personal_data
@@ -38,9 +37,9 @@ from .models import BillingDetails, Deposit, Dispute, Refund
 class Deposits:
     @staticmethod
     def rows(subject: Any) -> Iterable[dict[str, Any]]:
-        yield from Deposit.objects.filter(buyer=subject).values()
-        yield from Refund.objects.filter(deposit__buyer=subject).values()
-        yield from Dispute.objects.filter(buyer=subject).values()
+        yield from map(dict, Deposit.objects.filter(buyer=subject).values())
+        yield from map(dict, Refund.objects.filter(deposit__buyer=subject).values())
+        yield from map(dict, Dispute.objects.filter(buyer=subject).values())
 
     @staticmethod
     def people() -> Iterable[int]:
@@ -60,7 +59,7 @@ class Deposits:
 class Billing:
     @staticmethod
     def rows(subject: Any) -> Iterable[dict[str, Any]]:
-        return chain(BillingDetails.objects.filter(owner=subject).values())
+        return map(dict, BillingDetails.objects.filter(owner=subject).values())
 
     @staticmethod
     def people() -> Iterable[int]:

@@ -1,53 +1,65 @@
 """Money back to a card, as the processor tells it (staff may start refunds there)."""
 
-from marketplace.core import clock, logs
+from marketplace.core import clock
+from marketplace.core.money import CURRENCY
 from marketplace.core.transactions import in_transaction
 from marketplace.ledger import services as ledger
 
 from . import emails, gateway
-from .models import Deposit, Refund
+from .models import Deposit
 
-log = logs.get("leadfair.wallet")
 CAME_BACK = {"failed", "canceled"}
+_RANK = {"succeeded": 1, "failed": 2, "canceled": 2}  # every other state is earlier
 
 
 @in_transaction
 def apply_refund(refund: gateway.RefundFact) -> None:
-    """Book a refund: out when it was made, back when it failed. Each fact once, in whatever order it is told."""
+    """Book a refund: out when it was made, back when it failed. Each fact once, in whatever order it is told.
+
+    Raises:
+        PaymentNotKnown: the payment was never settled; settle it first.
+    """
     deposit = Deposit.objects.select_for_update(no_key=True).filter(intent_id=refund.intent_id).first()
     if deposit is None:
         _without_deposit(refund)
         return
     wallet = ledger.lock(deposit.buyer_id)
-    Refund.objects.update_or_create(
-        processor_id=refund.id,
-        defaults={"state": refund.status},
-        create_defaults={
-            "deposit": deposit,
-            "amount_cents": refund.amount,
-            "state": refund.status,
-            "seen_at": clock.now(),
-        },
-    )
+    state = _keep(deposit, refund)
     out, back = f"{refund.id}:out", f"{refund.id}:back"
     if not ledger.is_booked(out):
         wallet = ledger.take_out(wallet, "processor", refund.amount, kind=ledger.Kind.REFUND, reference=out)
-        emails.refunded(deposit, refund.amount, refund_id=refund.id)
-    if refund.status in CAME_BACK and not ledger.is_booked(back):
+        if state not in CAME_BACK:
+            emails.refunded(deposit, refund.amount, refund_id=refund.id)
+    if state in CAME_BACK and not ledger.is_booked(back):
         ledger.put_in(wallet, "processor", refund.amount, kind=ledger.Kind.REFUND, reference=back)
         emails.refund_failed(deposit, refund.amount, refund_id=refund.id)
 
 
+def _keep(deposit: Deposit, refund: gateway.RefundFact) -> str:
+    """Write the refund down; its state only rises, so that what was asked earlier and told later changes nothing."""
+    known, is_new = deposit.refunds.get_or_create(
+        processor_id=refund.id,
+        defaults={"amount_cents": refund.amount, "state": refund.status, "seen_at": clock.now()},
+    )
+    if not is_new and _RANK.get(refund.status, 0) > _RANK.get(known.state, 0):
+        known.state = refund.status
+        known.save(update_fields=["state"])
+    return known.state
+
+
 def _without_deposit(refund: gateway.RefundFact) -> None:
-    """A refund of money in suspense leaves suspense; one of a payment not told yet waits for it."""
-    if not ledger.is_booked(f"{refund.intent_id}:credit"):
-        raise PaymentNotKnown(refund.intent_id)
+    """A refund of money in suspense leaves suspense; one of a payment not told yet waits for it. One in a foreign
+    currency that never moved our books is for a person to look at."""
     out, back = f"{refund.id}:out", f"{refund.id}:back"
-    if not ledger.is_booked(out):
-        ledger.transfer("suspense", "processor", refund.amount, kind=ledger.Kind.SUSPENSE, reference=out)
-    if refund.status in CAME_BACK and not ledger.is_booked(back):
-        ledger.transfer("processor", "suspense", refund.amount, kind=ledger.Kind.SUSPENSE, reference=back)
-    log.warning("refund of unexplained money", refund=refund.id)
+    if not ledger.is_booked(f"{refund.intent_id}:credit"):
+        if refund.currency == CURRENCY or refund.settled is not None:
+            raise PaymentNotKnown(refund.intent_id)
+    elif refund.settled is not None:
+        if not ledger.is_booked(out):
+            ledger.transfer("suspense", "processor", refund.settled, kind=ledger.Kind.SUSPENSE, reference=out)
+        if refund.status in CAME_BACK and not ledger.is_booked(back):
+            ledger.transfer("processor", "suspense", refund.settled, kind=ledger.Kind.SUSPENSE, reference=back)
+    emails.alert_operators("suspense-refund", refund.id)
 
 
 class PaymentNotKnown(Exception):

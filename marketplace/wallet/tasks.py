@@ -1,6 +1,11 @@
 from celery import shared_task
 
+from marketplace.core import logs
+
 from . import inbox
+from .gateway import ProcessorDown
+
+log = logs.get("leadfair.wallet")
 
 
 @shared_task(name="wallet.process_events")
@@ -11,6 +16,9 @@ def process_events() -> None:
 
 @shared_task(name="wallet.sweep")
 def sweep() -> None:
-    """Fetch what the card processor could not tell us."""
-    inbox.sweep()
-    inbox.process_events()
+    """Fetch what the card processor could not tell us. While it is away there is nothing to do until the next run."""
+    try:
+        inbox.sweep()
+        inbox.process_events()
+    except ProcessorDown as error:
+        log.warning("sweep put off", problem=type(error).__name__)
