@@ -1,0 +1,24 @@
+"""Do once what the worker does all the time: for hosts without a worker, and for looking at a backlog."""
+
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from marketplace.mail import services as mail
+from marketplace.wallet import inbox
+
+
+class Command(BaseCommand):
+    help = "Drain the inbox of the card processor and the outbox once."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        events = _drain(inbox.process_events)
+        mails = _drain(mail.deliver_due)
+        self.stdout.write(f"{events} events processed, {mails} mails sent")
+
+
+def _drain(work: Any) -> int:
+    total = 0
+    while done := work():
+        total += done
+    return total

@@ -1,0 +1,39 @@
+"""The ZIP codes of the 50 states and DC, from the ``zipcodes`` package into our own table."""
+
+import zipcodes
+from django.db import transaction
+
+from accounts.models import STATES
+from marketplace.leads.models import ZipCode
+
+SOLD_IN = dict(STATES)
+Place = tuple[str, str]  # city, state
+
+
+def load_zip_codes() -> int:
+    """Fill the ZIP table if it is empty; returns how many rows it has then. Safe to run twice and at once."""
+    with transaction.atomic():
+        if not ZipCode.objects.exists():
+            ZipCode.objects.bulk_create(
+                [
+                    ZipCode(
+                        code=row["zip_code"],
+                        city=row["city"],
+                        state=row["state"],
+                        # Military and a few other codes have no place on the map; the package says 0 there.
+                        latitude=float(row["lat"]) or None,
+                        longitude=float(row["long"]) or None,
+                    )
+                    for row in zipcodes.list_all()
+                ],
+                batch_size=5000,
+                ignore_conflicts=True,
+            )
+    return ZipCode.objects.count()
+
+
+def places() -> dict[str, Place]:
+    """City and state of every ZIP code, filling the table on first need."""
+    if not ZipCode.objects.exists():
+        load_zip_codes()
+    return {code: (city, state) for code, city, state in ZipCode.objects.values_list("code", "city", "state")}

@@ -1,0 +1,150 @@
+"""Importing a file of leads: read it, judge its rows, and take them in, 500 at a time."""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from os import PathLike
+from typing import Any
+
+from marketplace.core import clock
+from marketplace.leads.models import Supplier
+
+from . import intake, reading, values
+from .columns import Columns, read_header
+from .models import ImportBatch
+from .places import places
+from .refusals import FileRefused, RowRejected
+from .rules import Judged, Rejected, Rules, judge, verticals_by_word, word
+
+ROWS_AT_ONCE = 500
+MAX_NEW_SUPPLIERS = 20
+UNNAMED_SUPPLIER = "Unnamed supplier"
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What an import came to. ``was_known``: the file was imported before, and nothing was changed now; ``ignored``
+    names the columns that were not taken in."""
+
+    batch: ImportBatch
+    was_known: bool = False
+    ignored: tuple[str, ...] = ()
+
+
+def import_file(
+    path: str | PathLike[str],
+    *,
+    supplier: str = "",
+    vertical: str = "",
+    keep: Sequence[str] = (),
+    listed_when_asked: bool = False,
+) -> Imported:
+    """Import the CSV file at ``path``. Leads with a consent record and an origin are on sale then, others on hold.
+
+    ``supplier`` and ``vertical`` are for rows that name none; ``keep`` names unknown columns that become attributes.
+    ``listed_when_asked`` dates the listing shortly after the request instead of now: for the demo's history only.
+
+    The SHA-256 of the file is its identity: a file imported before changes nothing, an import that was cut off goes on
+    where it stopped and comes to the same result, two imports of one file at once share the work. A bad row never
+    stops the good ones.
+
+    Raises:
+        FileRefused: the file as a whole cannot be imported.
+        Busy: the database gave up; importing the file again goes on from there.
+    """
+    sheet = reading.look_at(path)
+    done = ImportBatch.objects.filter(sha256=sheet.sha256, state=ImportBatch.State.DONE).first()
+    if done is not None:
+        return Imported(done, was_known=True)
+    verticals = verticals_by_word()
+    for_all = verticals.get(word(vertical))
+    if vertical and for_all is None:
+        raise FileRefused("The vertical named with --vertical is none of ours.")
+    columns = read_header(sheet.header, keep=keep, has_vertical=for_all is not None)
+    options = {"supplier": supplier, "vertical": for_all.slug if for_all else "", "keep": sorted(keep)}
+    named, for_rest = _survey(sheet, columns, supplier or UNNAMED_SUPPLIER)
+    batch = _begin(sheet, options)
+    suppliers = _make_suppliers(named)
+    rules = Rules(columns, verticals, places(), batch.started_at, for_all, suppliers, for_rest)
+    for judged in _ahead(_judged(sheet, rules, after=batch.read_to)):
+        intake.take_in(batch.pk, judged, listed_when_asked=listed_when_asked)
+    running = ImportBatch.objects.filter(pk=batch.pk, state=ImportBatch.State.RUNNING)
+    running.update(state=ImportBatch.State.DONE, ended_at=clock.now())
+    batch.refresh_from_db()
+    return Imported(batch, ignored=columns.ignored)
+
+
+def _survey(sheet: reading.Sheet, columns: Columns, for_rest: str) -> tuple[dict[str, str], str]:
+    """The names of the suppliers in the file, by slug, and the slug for rows that name none.
+
+    Reads the file to its end, so that a file that is broken further down is refused before its first row is taken in.
+    """
+    try:
+        slug, name = values.supplier(for_rest)
+    except RowRejected as error:
+        raise FileRefused(f"--supplier: {error}") from error
+    named: dict[str, str] = {}
+    index = columns.fields.get("supplier", len(sheet.header))
+    for row in reading.rows(sheet):
+        given = row.cells[index].strip() if index < len(row.cells) else ""
+        if not given:
+            named[slug] = name
+            continue
+        try:
+            other, given = values.supplier(given)
+        except RowRejected:
+            continue
+        if other not in named:
+            named[other] = given
+            _refuse_too_many(named)
+    return named, slug
+
+
+def _refuse_too_many(named: dict[str, str]) -> None:
+    if len(named) > MAX_NEW_SUPPLIERS:
+        new = len(named) - Supplier.objects.filter(slug__in=named).count()
+        if new > MAX_NEW_SUPPLIERS:
+            raise FileRefused(f"The column supplier names more than {MAX_NEW_SUPPLIERS} suppliers we do not know.")
+
+
+def _begin(sheet: reading.Sheet, options: dict[str, Any]) -> ImportBatch:
+    """The batch of this file: a new one, or the one that was cut off."""
+    batch, _ = ImportBatch.objects.get_or_create(
+        sha256=sheet.sha256, defaults={"options": options, "started_at": clock.now()}
+    )
+    if batch.options != options:
+        raise FileRefused(
+            "The import of this file was begun with other options and cut off. Run it again with the options of then."
+        )
+    return batch
+
+
+def _make_suppliers(named: dict[str, str]) -> dict[str, Supplier]:
+    """The suppliers of these names, by slug; those we did not know start with the lowest grade."""
+    for slug, name in named.items():
+        Supplier.objects.get_or_create(slug=slug, defaults={"name": name})
+    return {supplier.slug: supplier for supplier in Supplier.objects.filter(slug__in=named)}
+
+
+def _judged(sheet: reading.Sheet, rules: Rules, *, after: int) -> Iterator[list[Judged]]:
+    """The rows below line ``after``, judged, in portions."""
+    rows = (row for row in reading.rows(sheet) if row.line > after)
+    while portion := list(islice(rows, ROWS_AT_ONCE)):
+        yield [_judge(row, rules) for row in portion]
+
+
+def _ahead(portions: Iterator[list[Judged]]) -> Iterator[list[Judged]]:
+    """The portions, each made in a thread while the caller waits for the database to take the one before."""
+    with ThreadPoolExecutor(max_workers=1) as worker:
+        following = worker.submit(next, portions, None)
+        while portion := following.result():
+            following = worker.submit(next, portions, None)
+            yield portion
+
+
+def _judge(row: reading.Row, rules: Rules) -> Judged:
+    try:
+        return judge(row, rules)
+    except RowRejected as error:
+        return Rejected(row.line, str(error))

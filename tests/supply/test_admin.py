@@ -1,0 +1,54 @@
+"""Staff see what became of each file and row, never a value."""
+
+import pytest
+from django.urls import reverse
+
+from marketplace.supply.services import import_file
+
+from .files import row, write
+
+
+@pytest.fixture
+def batch(tmp_path, zip_codes):
+    path = write(tmp_path, [row(last_name="Canary"), row(phone_1="canary"), row(email="canary@example"), row()])
+    return import_file(path).batch
+
+
+def test_it_works(client, charlie, batch):
+    client.force_login(charlie)
+    page = client.get(reverse("admin:supply_importbatch_changelist")).content.decode()
+    assert f"Import {batch.pk}" in page
+    page = client.get(reverse("admin:supply_importbatch_change", args=[batch.pk])).content.decode()
+    assert f"/admin/supply/importrow/?batch__id__exact={batch.pk}" in page
+    page = client.get(reverse("admin:supply_importrow_changelist"), {"batch__id__exact": batch.pk}).content.decode()
+    assert "phone_1 is not a valid US phone number." in page
+    assert "anary" not in page
+
+
+def test_a_row_shows_its_lead_by_public_id(client, charlie, batch):
+    client.force_login(charlie)
+    taken = batch.rows.filter(outcome="accepted").first()
+    page = client.get(reverse("admin:supply_importrow_change", args=[taken.pk])).content.decode()
+    assert taken.lead.public_id in page
+    assert "anary" not in page
+
+
+@pytest.mark.parametrize("name", ["importbatch", "importrow"])
+def test_nothing_can_be_changed(client, charlie, batch, name):
+    client.force_login(charlie)
+    assert client.get(reverse(f"admin:supply_{name}_add")).status_code == 403
+    row_id = batch.pk if name == "importbatch" else batch.rows.first().pk
+    assert client.post(reverse(f"admin:supply_{name}_change", args=[row_id]), {}).status_code == 403
+    assert client.post(reverse(f"admin:supply_{name}_delete", args=[row_id]), {"post": "yes"}).status_code == 403
+
+
+def test_as_many_queries_for_many_rows(client, charlie, zip_codes, tmp_path, django_assert_max_num_queries):
+    client.force_login(charlie)
+    import_file(write(tmp_path, [row() for _ in range(60)]))
+    with django_assert_max_num_queries(8):
+        client.get(reverse("admin:supply_importrow_changelist"))
+
+
+def test_buyers_do_not_see_it(client, alice, batch):
+    client.force_login(alice)
+    assert client.get(reverse("admin:supply_importbatch_changelist")).status_code in (302, 404)

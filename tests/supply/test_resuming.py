@@ -1,0 +1,210 @@
+"""F66 and F67: an import that dies goes on to the very same result, two at once share the work, and nothing is seen
+before it is whole."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+from django.conf import settings
+from django.db import IntegrityError, connection
+
+from marketplace.leads.models import Consent, Lead, LeadContact
+from marketplace.supply import intake, services
+from marketplace.supply.models import ImportBatch, ImportRow
+from marketplace.supply.refusals import FileRefused
+from marketplace.supply.services import import_file
+from tests.races.rig import race
+
+from .conftest import fill_zip_codes
+from .files import row, write
+
+
+@pytest.fixture
+def places(transactional_db):
+    """The small ZIP table, committed, so that other connections see it."""
+    fill_zip_codes()
+
+
+def mixed_file(folder, rows):
+    """Every tenth row is bad or repeats the person nine rows before it, by turns."""
+    found = []
+    for number in range(rows):
+        tenth = number % 10 == 9
+        changes = {}
+        if tenth:
+            changes["phone_1"] = "555" if number % 20 == 9 else found[number - 9]["phone_1"]
+        found.append(row(**changes))
+    return write(folder, found)
+
+
+def result():
+    """Everything an import leaves behind that does not differ by chance."""
+    outcomes = ImportRow.objects.order_by("line").values_list("line", "outcome", "reason", "lead__supplier_reference")
+    batch = ImportBatch.objects.values("state", "read_to", "accepted", "held", "duplicates", "rejected").get()
+    return list(outcomes), batch
+
+
+def whole_and_sound():
+    """What holds at any moment for whoever looks."""
+    leads = Lead.objects.count()
+    assert LeadContact.objects.count() == leads
+    assert Consent.objects.count() == leads
+    assert ImportRow.objects.exclude(lead=None).count() == leads
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("zip_codes")
+@pytest.mark.parametrize("dies_at", [0, 1, 2, 3])
+def test_an_import_goes_on_where_it_stopped(tmp_path, monkeypatch, dies_at):
+    path = mixed_file(tmp_path, 300)
+    monkeypatch.setattr(services, "ROWS_AT_ONCE", 80)
+    whole = intake.take_in
+    calls = []
+
+    def take_in(*args, **kwargs):
+        calls.append(args)
+        if len(calls) > dies_at:
+            raise KeyboardInterrupt
+        whole(*args, **kwargs)
+
+    monkeypatch.setattr(intake, "take_in", take_in)
+    with pytest.raises(KeyboardInterrupt):
+        import_file(path)
+    assert ImportRow.objects.count() == 80 * dies_at
+    monkeypatch.setattr(intake, "take_in", whole)
+    monkeypatch.setattr(services, "ROWS_AT_ONCE", 70)
+    import_file(path)
+    cut_off = result()
+    for model in (ImportRow, ImportBatch, LeadContact, Lead, Consent):
+        model.objects.all().delete()
+    import_file(path)
+    assert cut_off == result()
+    assert cut_off[1]["accepted"] > 200
+    assert cut_off[1]["duplicates"] > 10
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("zip_codes")
+def test_with_other_options_it_does_not_go_on(tmp_path, monkeypatch):
+    path = write(tmp_path, [row(pets="2")])
+    monkeypatch.setattr(intake, "take_in", lambda *args, **kwargs: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        import_file(path)
+    monkeypatch.undo()
+    with pytest.raises(FileRefused, match="begun with other options"):
+        import_file(path, keep=["pets"])
+    assert import_file(path).batch.accepted == 1
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("zip_codes")
+def test_a_row_the_database_refuses_is_rejected_alone(tmp_path, monkeypatch):
+    path = write(tmp_path, [row(), row(), row()])
+    together, alone = ["a", "a", "b"], ["c", "c", "d"]  # public ids are unique
+    ids = iter(together + alone)
+    monkeypatch.setattr(intake, "new_id", lambda: next(ids))
+    batch = import_file(path).batch
+    assert list(batch.rows.order_by("line").values_list("line", "outcome", "reason")) == [
+        (2, "accepted", ""),
+        (3, "rejected", "The database does not take the values of this row."),
+        (4, "accepted", ""),
+    ]
+    whole_and_sound()
+
+
+@pytest.mark.race
+def test_two_imports_of_one_file_at_once(tmp_path, places, monkeypatch):
+    monkeypatch.setattr(services, "ROWS_AT_ONCE", 50)
+    path = mixed_file(tmp_path, 600)
+    results = race([lambda: import_file(path)] * 4)
+    assert [one.error for one in results] == [None] * 4
+    batch = ImportBatch.objects.get()
+    assert (batch.total, batch.state) == (600, "done")
+    assert ImportRow.objects.count() == 600
+    assert Lead.objects.count() == batch.accepted
+    assert {one.value.batch.accepted for one in results} == {batch.accepted}
+    whole_and_sound()
+
+
+@pytest.mark.race
+def test_without_the_lock_of_the_batch_they_meet(tmp_path, places, monkeypatch):
+    """The control: what the lock prevents is then refused by the unique line, and an import fails."""
+    monkeypatch.setattr(services, "ROWS_AT_ONCE", 50)
+    monkeypatch.setattr(intake, "_rows_left", lambda batch, judged: list(judged))
+    path = mixed_file(tmp_path, 200)
+    results = race([lambda: import_file(path)] * 4)
+    assert any(isinstance(one.error, IntegrityError) for one in results)
+    assert ImportRow.objects.count() <= 200
+
+
+@pytest.mark.race
+def test_two_files_with_the_same_people_at_once(tmp_path, places, monkeypatch):
+    monkeypatch.setattr(services, "ROWS_AT_ONCE", 20)
+    people = [row() for _ in range(200)]
+    paths = [
+        write(tmp_path, [person | {"reference": f"{number}"} for person in order], name=f"{number}.csv")
+        for number, order in enumerate([people, people[::-1], people[100:] + people[:100]])
+    ]
+    results = race([lambda path=path: import_file(path) for path in paths])
+    assert [one.error for one in results] == [None] * 3
+    assert Lead.objects.count() == 200
+    assert LeadContact.objects.values("phone_digest").distinct().count() == 200
+    assert sum(batch.duplicates for batch in ImportBatch.objects.all()) == 400
+
+
+@pytest.mark.race
+def test_nothing_is_seen_before_it_is_whole(tmp_path, places, monkeypatch):
+    monkeypatch.setattr(services, "ROWS_AT_ONCE", 25)
+    path = write(tmp_path, [row() for _ in range(500)])
+    over = threading.Event()
+
+    def look():
+        seen = set()
+        while not over.is_set():
+            lacking = Lead.objects.filter(contact=None) | Lead.objects.filter(consent=None)
+            seen.add((lacking.exists(), Lead.objects.count() > 0))
+            time.sleep(0.002)
+        return seen
+
+    def bring():
+        try:
+            return import_file(path)
+        finally:
+            over.set()
+
+    seen = race([look, bring])[0].value
+    assert not any(lacking for lacking, _ in seen)
+    assert {any_leads for _, any_leads in seen} == {False, True}, "the looker saw it before and after"
+    whole_and_sound()
+
+
+@pytest.mark.kills
+def test_killed_at_any_moment_it_ends_the_same(tmp_path, places, request):
+    """``kill -9`` on the command as soon as it wrote something, again and again, then once to the end."""
+    path = mixed_file(tmp_path, 4000)
+    url = f"sqlite:///{connection.settings_dict['NAME']}"
+    if connection.vendor == "postgresql":
+        url = os.environ["TEST_DATABASE_URL"].rsplit("/", 1)[0] + f"/{connection.settings_dict['NAME']}"
+    environment = os.environ | {"DATABASE_URL": url, "DJANGO_SETTINGS_MODULE": "marketplace.settings"}
+    command = [sys.executable, "manage.py", "import_leads", str(path)]
+    chance = random.Random(7)
+    killed, read_to = 0, 0
+    for _ in range(6 if "kills" in request.config.option.markexpr else 2):
+        child = subprocess.Popen(command, cwd=settings.BASE_DIR, env=environment, stdout=subprocess.DEVNULL)
+        while child.poll() is None and not ImportBatch.objects.filter(read_to__gt=read_to).exists():
+            time.sleep(0.005)
+        time.sleep(chance.uniform(0, 0.1))
+        child.send_signal(signal.SIGKILL)
+        killed += child.wait() == -signal.SIGKILL
+        whole_and_sound()
+        read_to = ImportBatch.objects.get().read_to
+    assert killed, "it was always faster than the kill"
+    batch = import_file(path).batch
+    whole_and_sound()
+    assert (batch.state, ImportRow.objects.count()) == ("done", 4000)
+    assert (batch.accepted, batch.duplicates, batch.rejected) == (3600, 200, 200)
