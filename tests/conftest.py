@@ -14,12 +14,11 @@ ONCE_ONLY = ("browser", "benchmark", "postgresql")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """What runs once runs on PostgreSQL and Redis."""
-    if ON_POSTGRESQL:
-        return
-    once = [item for item in items if any(item.get_closest_marker(name) for name in ONCE_ONLY)]
-    config.hook.pytest_deselected(items=once)
-    items[:] = [item for item in items if item not in once]
+    """What runs once runs on PostgreSQL and Redis; what is about SQLite's own ways runs there only."""
+    elsewhere = ("sqlite",) if ON_POSTGRESQL else ONCE_ONLY
+    left_out = [item for item in items if any(item.get_closest_marker(name) for name in elsewhere)]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in left_out]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -67,4 +66,3 @@ def as_alice(alice, client):
     """Alice's browser."""
     client.force_login(alice)
     return client
-

@@ -42,7 +42,9 @@ def without(*names: str) -> Iterator[None]:
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")  # ALTER TABLE waits for no pending check
-            cursor.execute("SELECT tgname, tgrelid::regclass::text FROM pg_trigger WHERE tgname = ANY(%s)", [list(names)])
+            cursor.execute(
+                "SELECT tgname, tgrelid::regclass::text FROM pg_trigger WHERE tgname = ANY(%s)", [list(names)]
+            )
             found = cursor.fetchall()
             for name, table in found:
                 cursor.execute(f'ALTER TABLE {table} DISABLE TRIGGER "{name}"')

@@ -1,10 +1,11 @@
 """The people of the tests: Alice owns, Bob is another buyer, Charlie is staff."""
 
-from accounts.models import User
 from allauth.account.models import EmailAddress
+from django.db import transaction
+
+from accounts.models import User
 from marketplace.core import clock
 from marketplace.ledger import services as ledger
-from django.db import transaction
 from privacy.policy.models import Document
 from privacy.policy.services import accept, in_force
 
@@ -14,7 +15,12 @@ PASSWORD = "correct horse battery"
 def make_member(name: str, *, cents: int = 0, **extra: object) -> User:
     """A verified member who agreed to the terms, with ``cents`` of cash."""
     user = User.objects.create_user(
-        f"{name.lower()}@example.com", name, PASSWORD, email_verified_at=clock.now(), adult_stated_at=clock.now(), **extra
+        f"{name.lower()}@example.com",
+        name,
+        PASSWORD,
+        email_verified_at=clock.now(),
+        adult_stated_at=clock.now(),
+        **extra,
     )
     EmailAddress.objects.create(user=user, email=user.email, verified=True, primary=True)
     terms = in_force(Document.TERMS)

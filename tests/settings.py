@@ -34,4 +34,5 @@ if not ON_POSTGRESQL:
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
 CELERY_BROKER_URL = "memory://"
+WHITENOISE_AUTOREFRESH = True  # Django switches DEBUG off in tests; there is no collected folder to look into
 LOGGING = {"level": "ERROR"}

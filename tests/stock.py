@@ -31,7 +31,11 @@ def make_lead(
 ) -> Lead:
     """A lead on sale, with a sealed contact nobody else has unless ``phone`` or ``email`` say so."""
     number = next(_number)
-    phone = phone or f"+1614555{number % 100 + 100:04d}" if number < 100 else phone or f"+1{number % 800 + 200}5550{number % 100 + 100}"
+    phone = (
+        phone or f"+1614555{number % 100 + 100:04d}"
+        if number < 100
+        else phone or f"+1{number % 800 + 200}5550{number % 100 + 100}"
+    )
     email = email or f"person{number}@example.org"
     make_verticals()
     kind = Vertical.objects.get(slug=vertical)

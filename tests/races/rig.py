@@ -1,0 +1,83 @@
+"""Many writers at once, each with its own connection, released by one barrier."""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import connections
+
+from marketplace.core.sqlite.base import DatabaseWrapper
+from marketplace.ledger import checks as ledger_checks
+from marketplace.purchases import checks as purchase_checks
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one racer got: a value, or the exception that ended it; and how long it took, in seconds."""
+
+    value: Any
+    error: BaseException | None
+    seconds: float
+
+    @property
+    def kind(self) -> str:
+        """ "ok", or the name of the exception."""
+        return "ok" if self.error is None else type(self.error).__name__
+
+
+def race(jobs: Sequence[Callable[[], Any]]) -> list[Result]:
+    """Run all jobs at the same moment, each in a thread with a database connection of its own."""
+    barrier = threading.Barrier(len(jobs))
+    results: list[Result | None] = [None] * len(jobs)
+
+    def run(index: int, job: Callable[[], Any]) -> None:
+        value, error = None, None
+        try:
+            connections["default"].ensure_connection()
+            barrier.wait(timeout=60)
+            start = time.perf_counter()
+            try:
+                value = job()
+            except Exception as caught:  # noqa: BLE001 - the result of a racer
+                error = caught
+            results[index] = Result(value, error, time.perf_counter() - start)
+        finally:
+            connections["default"].close()
+
+    threads = [threading.Thread(target=run, args=(index, job)) for index, job in enumerate(jobs)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=120)
+    done = [result for result in results if result is not None]
+    assert len(done) == len(jobs), "a racer never came back"
+    return done
+
+
+def tally(results: Sequence[Result]) -> Counter[str]:
+    """How many racers got what."""
+    return Counter(result.kind for result in results)
+
+
+def assert_sound() -> None:
+    """The books and the purchases hold every invariant."""
+    assert [*ledger_checks.findings(), *purchase_checks.findings()] == []
+
+
+class Waits:
+    """Measures how long transactions waited at SQLite's turnstile; ``worst`` in seconds."""
+
+    def __init__(self, monkeypatch: Any) -> None:
+        self.worst = 0.0
+        enter = DatabaseWrapper._enter
+        waits = self
+
+        def timed(wrapper: DatabaseWrapper) -> None:
+            start = time.perf_counter()
+            enter(wrapper)
+            waits.worst = max(waits.worst, time.perf_counter() - start)
+
+        monkeypatch.setattr(DatabaseWrapper, "_enter", timed)

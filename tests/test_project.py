@@ -1,0 +1,208 @@
+"""The house rules that a machine can see."""
+
+import re
+import subprocess
+import sys
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from django.apps import apps
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.core.management import call_command
+from django.db import connection, models
+
+from marketplace.core import triggers
+from marketplace.ledger.guards import NAMES as LEDGER_TRIGGERS
+from privacy.declare.data_sets import data_sets
+from privacy.declare.vocabulary import Subject
+
+ROOT = Path(settings.BASE_DIR)
+once = pytest.mark.postgresql  # a check of the files needs no second database
+
+
+def run(*command: str) -> None:
+    done = subprocess.run([sys.executable, "-m", *command], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
+
+
+@once
+def test_ruff_finds_nothing():
+    run("ruff", "check", ".")
+
+
+@once
+def test_the_code_is_formatted():
+    run("ruff", "format", "--check", ".")
+
+
+@once
+def test_the_types_hold():
+    run("mypy", "--no-error-summary")
+
+
+@once
+def test_imports_go_down_only():
+    done = subprocess.run(
+        [str(Path(sys.executable).with_name("lint-imports")), "--no-cache"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-4000:]
+
+
+@once
+def test_the_templates_are_clean():
+    run("djlint", "templates", "--lint", "--quiet")
+
+
+@once
+@pytest.mark.django_db
+def test_no_migration_is_missing():
+    out = StringIO()
+    call_command("makemigrations", "--check", "--dry-run", stdout=out)
+    assert "No changes detected" in out.getvalue()
+
+
+def _layers() -> list[str]:
+    """The rooms as pyproject.toml lists them, lowest last."""
+    text = (ROOT / "pyproject.toml").read_text()
+    block = text.split('name = "Imports go down only"', 1)[1].split("]", 1)[0]
+    return re.findall(r'"([a-z_. |]+)",', block)
+
+
+def test_foreign_keys_go_down_only():
+    """A foreign key counts as an import; only the user model may be pointed at from below."""
+    height = {}
+    for number, layer in enumerate(reversed(_layers())):
+        for room in layer.split(" | "):
+            height[room] = number
+    user = get_user_model()
+    for model in apps.get_models():
+        room = model.__module__.removesuffix(".models")
+        if room not in height:
+            continue
+        for field in model._meta.get_fields():
+            target = field.related_model if isinstance(field, models.ForeignKey) else None
+            if target in (None, user) or target is model:
+                continue
+            other = target.__module__.removesuffix(".models")
+            assert other == room or height[other] < height[room], (
+                f"{model._meta.label}.{field.name} → {target._meta.label}"
+            )
+
+
+# Columns that say nothing about a person, by model ("*" = all of them).
+NOT_PERSONAL = {
+    "core.Heartbeat": "*",
+    "policy.PolicyVersion": "*",
+    "leads.ZipCode": "*",
+    "leads.Vertical": "*",
+    "leads.Supplier": "*",
+    "leads.ConsentWording": "*",
+    "supply.ImportBatch": "*",
+    "supply.ImportRow": "*",
+    "wallet.StripeEvent": "*",
+    "wallet.EventCursor": "*",
+    "auth.Permission": "*",
+    "auth.Group": "*",
+    "contenttypes.ContentType": "*",
+    "accounts.User": ("groups", "user_permissions"),
+    "admin.LogEntry": ("content_type", "action_flag"),
+    "ledger.Account": ("kind",),
+    "ledger.Transfer": ("line", "reverses"),
+    "mail.OutgoingEmail": ("public_id", "key", "attempts", "available_at", "claimed_at", "claim", "problem"),
+    "leads.Lead": (
+        "vertical",
+        "supplier",
+        "listed_at",
+        "status",
+        "slots_total",
+        "slots_sold",
+        "base_cents",
+        "price_cents",
+        "age_band",
+        "origin_site",
+        "origin_policy_url",
+        "is_certified",
+    ),
+}
+
+
+def test_every_column_is_declared():
+    """AL-06: nothing about a person is stored that no data set declares."""
+    declared = {}
+    for data_set in data_sets():
+        for label, columns in data_set.fields.items():
+            declared.setdefault(label, set()).update(columns)
+    undeclared = []
+    for model in apps.get_models():
+        label = model._meta.label
+        known = declared.get(label, set()) | set(NOT_PERSONAL.get(label, ()))
+        if NOT_PERSONAL.get(label) == "*":
+            continue
+        fields = [*model._meta.concrete_fields, *model._meta.many_to_many]
+        undeclared += [f"{label}.{f.name}" for f in fields if f.name not in known and not f.primary_key]
+    assert undeclared == []
+
+
+def test_what_is_declared_exists():
+    for data_set in data_sets():
+        for label, columns in data_set.fields.items():
+            model = apps.get_model(label)
+            assert set(columns) <= {field.name for field in model._meta.get_fields()}, label
+
+
+@pytest.mark.django_db
+def test_every_data_set_finds_its_people(alice, bob):
+    for data_set in data_sets():
+        people = set(data_set.people())
+        if data_set.about is Subject.MEMBER:
+            list(data_set.rows(alice))
+            assert people <= set(get_user_model().objects.values_list("pk", flat=True))
+    by_key = {data_set.key: data_set for data_set in data_sets()}
+    assert {alice.pk, bob.pk} <= set(by_key["accounts.user"].people())
+    assert any(row.get("email") == alice.email for row in by_key["accounts.user"].rows(alice))
+    assert not any(
+        bob.email in str(row)
+        for data_set in by_key.values()
+        if data_set.about is Subject.MEMBER
+        for row in data_set.rows(alice)
+    )
+
+
+@pytest.mark.django_db
+def test_every_guard_stands():
+    verbs = {"sqlite": ("no_update", "no_delete"), "postgresql": ("no_change", "no_truncate")}[connection.vendor]
+    tables = ("ledger_transfer", "policy_acceptance", "policy_policyversion")
+    wanted = {f"{table}_{verb}" for table in tables for verb in verbs}
+    assert wanted | LEDGER_TRIGGERS[connection.vendor] | {"leads_slots_fixed"} <= triggers.names()
+
+
+def test_no_template_holds_inline_script_or_style():
+    """The Content-Security-Policy would block it."""
+    bad = re.compile(r"<style|\sstyle=|\son[a-z]+=|<script(?![^>]*\ssrc=)|javascript:|\bdata:", re.IGNORECASE)
+    found = [
+        f"{path.relative_to(ROOT)}: {match[0]}"
+        for path in (ROOT / "templates").rglob("*.html")
+        if not {"email", "mail"} & set(path.parts)  # mails are not pages: mail readers know no style sheet
+        for match in bad.finditer(path.read_text())
+    ]
+    assert found == []
+
+
+def test_no_room_keeps_a_drawer_for_everything():
+    """Files are named by noun; what fits nowhere is thought about again."""
+    drawers = {"utils", "util", "helpers", "misc", "common", "lib", "tools"}
+    rooms = (ROOT / "marketplace", ROOT / "accounts", ROOT / "privacy")
+    found = [path for room in rooms for path in room.rglob("*.py") if path.stem in drawers]
+    assert found == []
+
+
+def test_nobody_overrides_save_or_delete():
+    """A model is its row; verbs are services."""
+    ours = [model for model in apps.get_models() if model.__module__.startswith(("marketplace", "accounts", "privacy"))]
+    assert [model._meta.label for model in ours if "save" in vars(model) or "delete" in vars(model)] == []
