@@ -1,4 +1,4 @@
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from allauth.account.models import EmailAddress
@@ -46,7 +46,7 @@ from .models import User
 )
 class Account:
     @staticmethod
-    def rows(subject: Any) -> Iterable[dict[str, Any]]:
+    def rows(subject: Any) -> Iterable[Mapping[str, Any]]:
         yield User.objects.values().get(pk=subject.pk) | {"password": "stored as an argon2 hash"}
         yield from EmailAddress.objects.filter(user=subject).values("email", "verified", "primary")
 

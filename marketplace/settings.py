@@ -5,6 +5,7 @@ demo people) do not exist.
 """
 
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import environ
@@ -136,7 +137,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 REDIS_URL = env.str("REDIS_URL", default="")
 # Keys are keyed digests (core.cache.digest_key), so that neither Redis nor the cache table names a person.
-CACHES = {
+CACHES: dict[str, dict[str, Any]] = {
     "database": {
         "BACKEND": "django.core.cache.backends.db.DatabaseCache",
         "LOCATION": "core_cache",
@@ -255,10 +256,8 @@ CONTENT_SECURITY_POLICY = {
         "upgrade-insecure-requests": not DEBUG,
     }
 }
-PERMISSIONS_POLICY: dict[str, list[str]] = {
-    feature: []
-    for feature in ("accelerometer", "camera", "display-capture", "geolocation", "gyroscope", "microphone", "payment", "usb")
-}
+_FEATURES = "accelerometer camera display-capture geolocation gyroscope microphone payment usb"
+PERMISSIONS_POLICY: dict[str, list[str]] = {feature: [] for feature in _FEATURES.split()}
 DATA_UPLOAD_MAX_MEMORY_SIZE = 512 * 1024
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 500
 
@@ -324,7 +323,7 @@ else:
     }
 CELERY_BEAT_SCHEDULE = {
     "deliver mail": {"task": "mail.deliver_due", "schedule": 5.0, "options": {"expires": 5}},
-    "process events of the card processor": {"task": "wallet.process_events", "schedule": 10.0, "options": {"expires": 10}},
+    "work off the inbox": {"task": "wallet.process_events", "schedule": 10.0, "options": {"expires": 10}},
     "ask the card processor what happened": {"task": "wallet.sweep", "schedule": 600.0},
     "reprice leads": {"task": "leads.reprice", "schedule": crontab(minute=7)},
     "forget sessions": {"task": "core.clear_sessions", "schedule": crontab(hour=3, minute=11)},

@@ -1,4 +1,4 @@
-"""The shared cache: rate limits and nothing personal. Its keys are keyed digests, and it survives a Redis that is down."""
+"""The shared cache: rate limits, nothing personal. Its keys are keyed digests, and it survives a Redis that is down."""
 
 import hashlib
 import hmac

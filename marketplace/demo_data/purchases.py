@@ -1,9 +1,9 @@
 """What Alice and Bob bought, and how far they are with it."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from django.db import transaction
-from django.db.models import QuerySet
 
 from accounts.models import User
 from marketplace.leads.models import Lead
@@ -54,9 +54,9 @@ def buy() -> None:
     """Make the purchases that are missing."""
     alice, bob = member(ALICE), member(BOB)
     for number, wish in enumerate(ALICES, start=1):
-        _buy(alice, wish, _on_offer(wish), f"demo:alice:{number}")
+        _buy(alice, wish, _on_offer(wish, alice), f"demo:alice:{number}")
     for number, wish in enumerate(BOBS, start=1):
-        _buy(bob, wish, _on_offer(wish), f"demo:bob:{number}")
+        _buy(bob, wish, _on_offer(wish, bob), f"demo:bob:{number}")
     of_alice = Lead.objects.on_sale().filter(purchases__buyer=alice).order_by("price_cents", "pk")
     for number in range(len(BOBS) + 1, len(BOBS) + BOTH + 1):
         _buy(bob, Buy("", 0), of_alice.exclude(purchases__buyer=bob), f"demo:bob:{number}")
@@ -67,20 +67,23 @@ def is_done() -> bool:
     return Order.objects.filter(buyer__email=BOB.email, key=LAST_KEY).exists()
 
 
-def _on_offer(wish: Buy) -> QuerySet[Lead]:
+def _on_offer(wish: Buy, buyer: User) -> list[Lead]:
+    """A few leads that fit, those in the buyer's states first."""
     leads = Lead.objects.on_sale().priced(high=MAX_PRICE_CENTS).of_vertical(wish.vertical)
     leads = leads.exclusive() if wish.exclusive else leads.shared()
-    return leads.filter(age_band__gte=wish.band).order_by("age_band", "-asked_at", "pk")
+    leads = leads.filter(age_band__gte=wish.band).order_by("age_band", "-asked_at", "pk")
+    return [*leads.in_state(*buyer.licensed_states)[:3], *leads[:3]]
 
 
 @transaction.atomic
-def _buy(buyer: User, wish: Buy, on_offer: QuerySet[Lead], key: str) -> None:
+def _buy(buyer: User, wish: Buy, on_offer: Iterable[Lead], key: str) -> None:
     """The first of ``on_offer`` that can be bought; a small demo may have none."""
     if Order.objects.filter(buyer=buyer, key=key).exists():
         return
-    for lead in on_offer[:5]:
+    for lead in on_offer:
         try:
-            bought = buy_leads(buyer, [Wanted(lead, lead.price_cents)], key=key).purchases[0]
+            with transaction.atomic():
+                bought = buy_leads(buyer, [Wanted(lead, lead.price_cents)], key=key).purchases[0]
         except (AlreadyBought, LeadUnavailable, PriceChanged):
             continue
         set_stage(bought, wish.stage)

@@ -1,4 +1,4 @@
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from privacy.declare.data_sets import personal_data
@@ -29,7 +29,7 @@ from .models import Consent, Lead, LeadContact
 )
 class Contacts:
     @staticmethod
-    def rows(subject: Any) -> Iterable[dict[str, Any]]:
+    def rows(subject: Any) -> Iterable[Mapping[str, Any]]:
         return LeadContact.objects.filter(lead_id=subject).values()
 
     @staticmethod
@@ -74,7 +74,7 @@ class Contacts:
 )
 class Requests:
     @staticmethod
-    def rows(subject: Any) -> Iterable[dict[str, Any]]:
+    def rows(subject: Any) -> Iterable[Mapping[str, Any]]:
         yield from Lead.objects.filter(pk=subject).values()
         yield from Consent.objects.filter(lead=subject).values()
 

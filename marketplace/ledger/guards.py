@@ -51,7 +51,8 @@ _POSTGRESQL = [
         END IF;
         RETURN NULL;
     END $$""",
-    "CREATE OR REPLACE TRIGGER ledger_apply AFTER INSERT ON ledger_transfer FOR EACH ROW EXECUTE FUNCTION ledger_apply()",
+    """CREATE OR REPLACE TRIGGER ledger_apply AFTER INSERT ON ledger_transfer
+    FOR EACH ROW EXECUTE FUNCTION ledger_apply()""",
     f"""CREATE OR REPLACE FUNCTION ledger_account_guard() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
         IF TG_OP = 'INSERT' THEN

@@ -1,4 +1,4 @@
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from privacy.declare.data_sets import personal_data
@@ -23,7 +23,7 @@ from .statement import entries
 )
 class Books:
     @staticmethod
-    def rows(subject: Any) -> Iterable[dict[str, Any]]:
+    def rows(subject: Any) -> Iterable[Mapping[str, Any]]:
         return (vars(entry) for entry in entries(subject.pk))
 
     @staticmethod

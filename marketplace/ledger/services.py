@@ -42,7 +42,7 @@ class Wallet:
 
 
 def lock(owner_id: int) -> Wallet:
-    """Lock all accounts of the buyer, in id order, until the transaction ends. Whoever moves a buyer's money starts here.
+    """Lock all accounts of the buyer, in id order, until the transaction ends. Who moves a buyer's money starts here.
 
     Raises:
         RuntimeError: called outside a transaction, where a lock would not hold.
@@ -63,7 +63,7 @@ def lock(owner_id: int) -> Wallet:
 
 
 def wallet_of(owner_id: int) -> Wallet:
-    """The buyer's accounts as they stand, without a lock: for showing, never for deciding. Empty before the first use."""
+    """The buyer's accounts as they stand, unlocked: for showing, never for deciding. Empty before the first use."""
     with connection.cursor() as cursor:
         cursor.execute(_ACCOUNTS, [owner_id])
         return _wallet(cursor.fetchall())
@@ -75,9 +75,7 @@ _ACCOUNTS = "SELECT kind, id, credits - debits FROM ledger_account WHERE owner_i
 def _wallet(rows: Iterable[tuple[str, int, int]]) -> Wallet:
     at = {kind: (account_id, balance) for kind, account_id, balance in rows}
     cash, bonus, owed = (at.get(kind, (0, 0)) for kind in BUYER_KINDS)
-    return Wallet(
-        cash_id=cash[0], bonus_id=bonus[0], owed_id=owed[0], cash=cash[1], bonus=bonus[1], owed=-owed[1]
-    )
+    return Wallet(cash_id=cash[0], bonus_id=bonus[0], owed_id=owed[0], cash=cash[1], bonus=bonus[1], owed=-owed[1])
 
 
 def make_house_accounts() -> None:
@@ -147,7 +145,7 @@ def put_in(wallet: Wallet, source: str, amount: int, *, kind: str, reference: st
 
 
 def take_out(wallet: Wallet, target: str, amount: int, *, kind: str, reference: str) -> Wallet:
-    """Move ``amount`` cents from the locked buyer to house account ``target``: cash as far as it goes, the rest is owed.
+    """Move ``amount`` cents from the locked buyer to house account ``target``: cash while it lasts, the rest is owed.
     Returns the wallet as it stands then.
     """
     cash = min(wallet.cash, amount)

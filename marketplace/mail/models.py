@@ -41,7 +41,7 @@ class OutgoingEmail(models.Model):
     attempts = models.PositiveSmallIntegerField(default=0)
     available_at = models.DateTimeField(help_text="not before this moment")
     claimed_at = models.DateTimeField(null=True)
-    claim = models.CharField(max_length=20, default="", help_text="the worker's token; another's answer changes nothing")
+    claim = models.CharField(max_length=20, default="", help_text="the worker's token; others change nothing")
     problem = models.CharField(max_length=80, default="", help_text="kind of the last error and the server's code")
     created_at = models.DateTimeField()
     sent_at = models.DateTimeField(null=True)

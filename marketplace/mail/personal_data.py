@@ -1,4 +1,4 @@
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from privacy.declare.data_sets import personal_data
@@ -19,8 +19,9 @@ from .models import OutgoingEmail
 )
 class Outgoing:
     @staticmethod
-    def rows(subject: Any) -> Iterable[dict[str, Any]]:
-        return OutgoingEmail.objects.filter(user=subject).values("category", "template", "state", "created_at", "sent_at")
+    def rows(subject: Any) -> Iterable[Mapping[str, Any]]:
+        sent = OutgoingEmail.objects.filter(user=subject)
+        return sent.values("category", "template", "state", "created_at", "sent_at")
 
     @staticmethod
     def people() -> Iterable[int]:

@@ -1,4 +1,4 @@
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from privacy.declare.data_sets import personal_data
@@ -34,7 +34,7 @@ from .models import Note, Order, Purchase
 )
 class Purchases:
     @staticmethod
-    def rows(subject: Any) -> Iterable[dict[str, Any]]:
+    def rows(subject: Any) -> Iterable[Mapping[str, Any]]:
         yield from Order.objects.filter(buyer=subject).values()
         yield from Purchase.objects.filter(buyer=subject).values()
         yield from Note.objects.filter(purchase__buyer=subject).values()

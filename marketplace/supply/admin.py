@@ -18,7 +18,7 @@ class ImportBatchAdmin(ReadOnlyAdmin):
     ordering = ["-pk"]
     readonly_fields = ["total", "rows_of_it"]
 
-    @admin.display(description="Rows that did not go on sale")
+    @admin.display(description="Rows")
     def rows_of_it(self, batch: ImportBatch) -> SafeString:
         address = reverse("admin:supply_importrow_changelist")
         return format_html('<a href="{}?batch__id__exact={}">Show them</a>', address, batch.pk)

@@ -1,4 +1,4 @@
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from privacy.declare.data_sets import personal_data
@@ -19,7 +19,7 @@ from .models import ImportRow
 )
 class Rows:
     @staticmethod
-    def rows(subject: Any) -> Iterable[dict[str, Any]]:
+    def rows(subject: Any) -> Iterable[Mapping[str, Any]]:
         return map(dict, ImportRow.objects.filter(lead_id=subject).values())
 
     @staticmethod

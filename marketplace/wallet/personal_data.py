@@ -1,4 +1,4 @@
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from privacy.declare.data_sets import personal_data
@@ -36,7 +36,7 @@ from .models import BillingDetails, Deposit, Dispute, Refund
 )
 class Deposits:
     @staticmethod
-    def rows(subject: Any) -> Iterable[dict[str, Any]]:
+    def rows(subject: Any) -> Iterable[Mapping[str, Any]]:
         yield from map(dict, Deposit.objects.filter(buyer=subject).values())
         yield from map(dict, Refund.objects.filter(deposit__buyer=subject).values())
         yield from map(dict, Dispute.objects.filter(buyer=subject).values())
@@ -58,7 +58,7 @@ class Deposits:
 )
 class Billing:
     @staticmethod
-    def rows(subject: Any) -> Iterable[dict[str, Any]]:
+    def rows(subject: Any) -> Iterable[Mapping[str, Any]]:
         return map(dict, BillingDetails.objects.filter(owner=subject).values())
 
     @staticmethod

@@ -31,7 +31,7 @@ class DataSet:
     recipients: tuple[Recipient, ...]
     kept: str
     fields: Mapping[str, tuple[str, ...]]
-    rows: Callable[[Any], Iterable[dict[str, Any]]]
+    rows: Callable[[Any], Iterable[Mapping[str, Any]]]
     people: Callable[[], Iterable[int]]
 
 

@@ -1,4 +1,4 @@
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from privacy.declare.data_sets import personal_data
@@ -19,7 +19,7 @@ from .models import Acceptance
 )
 class Acceptances:
     @staticmethod
-    def rows(subject: Any) -> Iterable[dict[str, Any]]:
+    def rows(subject: Any) -> Iterable[Mapping[str, Any]]:
         return subject.acceptances.values("version__document", "version__number", "sha256", "surface", "accepted_at")
 
     @staticmethod

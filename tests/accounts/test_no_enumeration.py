@@ -7,9 +7,12 @@ from collections.abc import Callable
 import pytest
 from django.contrib.auth.hashers import MD5PasswordHasher
 from django.core.cache import cache
+from django.db import connection
 from django.http import HttpResponse
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
+from marketplace.mail.models import OutgoingEmail
 from tests.people import make_bob
 
 from .conftest import ENTER_CODE, ENTER_RESET_CODE, PASSWORD, RESET, SIGN_IN, SIGN_UP, make_unverified, newcomer
@@ -169,6 +172,19 @@ def test_each_password_costs_one_hash(hashes):
     for email in (KNOWN, UNKNOWN, UNVERIFIED, CLOSED):
         assert journey(SIGNING_IN[:1], email, hashes)[0][1] == {"hashes": 1}
         assert journey(SIGNING_UP[:1], email, hashes)[0][1] == {"hashes": 1}
+
+
+def test_a_reset_is_the_same_work_for_nobody(mails):
+    """One message is sealed and written either way; for nobody it is taken back in the same transaction."""
+    written = []
+    for email in (KNOWN, UNKNOWN, CLOSED):
+        cache.clear()
+        with CaptureQueriesContext(connection) as queries:
+            Client().post(RESET, {"email": email})
+        written.append(sum("INSERT INTO mail_outgoingemail" in query["sql"] for query in queries))
+    assert written == [1, 1, 1]
+    assert [message.to for message in mails()] == [[KNOWN]]
+    assert OutgoingEmail.objects.count() == 1
 
 
 def test_only_the_owner_is_told(mails, hashes):

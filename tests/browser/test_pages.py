@@ -217,7 +217,7 @@ def test_pages_are_light_on_the_wire(stack, facts, open_browser):
     """First view of the catalogue: HTML 25 kB gzip, CSS 12, scripts 18, fonts 50, all 100; at most 12 requests."""
     page = open_browser().new_page()
     answers = []
-    page.on("response", lambda answer: answers.append(answer))
+    page.on("response", lambda answer: answers.append(answer))  # noqa: PLW0108 - Playwright marks what it is given
     page.goto("/leads/", wait_until="networkidle")
     assert len(answers) <= 12
     assert {answer.url.split("/")[2] for answer in answers} == {stack.url.split("/")[2]}

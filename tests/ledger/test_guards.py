@@ -62,7 +62,8 @@ def test_a_transfer_explains_a_move_only_once(alice):
 
 def test_an_account_starts_empty(bob):
     refuses(
-        "INSERT INTO ledger_account (kind, owner_id, debits, credits, last_transfer) VALUES ('cash', %s, 0, 5, 0)", bob.pk
+        "INSERT INTO ledger_account (kind, owner_id, debits, credits, last_transfer) VALUES ('cash', %s, 0, 5, 0)",
+        bob.pk,
     )
 
 

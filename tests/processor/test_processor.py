@@ -396,7 +396,8 @@ def test_a_hundred_requests_with_one_key_make_one_session(processor: Processor) 
         try:
             return sdk(processor.url).v1.checkout.sessions.create(session_params(), {"idempotency_key": "k"}).id
         except stripe.APIError as error:
-            assert error.http_status == 409
+            if error.http_status != 409:
+                raise
             return None
 
     with ThreadPoolExecutor(16) as pool:

@@ -7,6 +7,7 @@ as soon as it is free, and a killed process gives it back by dying.
 
 import fcntl
 import os
+from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 from django.db.backends.sqlite3 import base
@@ -34,7 +35,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
     _turnstile: int | None = None
     _inside = False
 
-    def get_new_connection(self, conn_params):
+    def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
         name = str(self.settings_dict["NAME"])
         if not self.is_in_memory_db() and not name.startswith("file:"):
             folder = os.path.dirname(os.path.abspath(name))
@@ -45,31 +46,31 @@ class DatabaseWrapper(base.DatabaseWrapper):
             self._turnstile = os.open(f"{name}.turnstile", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         return super().get_new_connection(conn_params)
 
-    def _start_transaction_under_autocommit(self):
+    def _start_transaction_under_autocommit(self) -> None:
         self._enter()
         try:
-            super()._start_transaction_under_autocommit()
+            super()._start_transaction_under_autocommit()  # type: ignore[misc]
         except BaseException:
             self._leave()
             raise
 
-    def _commit(self):
+    def _commit(self) -> Any:
         try:
-            return super()._commit()
+            return super()._commit()  # type: ignore[misc]
         finally:
             # A failed COMMIT leaves the transaction open; Django rolls it back next, and that gives the lock back.
             if self.connection is None or not self.connection.in_transaction:
                 self._leave()
 
-    def _rollback(self):
+    def _rollback(self) -> Any:
         try:
-            return super()._rollback()
+            return super()._rollback()  # type: ignore[misc]
         finally:
             self._leave()
 
-    def _close(self):
+    def _close(self) -> Any:
         try:
-            return super()._close()
+            return super()._close()  # type: ignore[misc]
         finally:
             self._leave()
             self._close_turnstile()

@@ -29,7 +29,7 @@ class Migration(migrations.Migration):
                 ('attempts', models.PositiveSmallIntegerField(default=0)),
                 ('available_at', models.DateTimeField(help_text='not before this moment')),
                 ('claimed_at', models.DateTimeField(null=True)),
-                ('claim', models.CharField(default='', help_text="the worker's token; another's answer changes nothing", max_length=20)),
+                ('claim', models.CharField(default='', help_text="the worker's token; others change nothing", max_length=20)),
                 ('problem', models.CharField(default='', help_text="kind of the last error and the server's code", max_length=80)),
                 ('created_at', models.DateTimeField()),
                 ('sent_at', models.DateTimeField(null=True)),
