@@ -47,7 +47,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Sheet:
-    """A file that can be read, and how. ``header_line`` is the line its header ends on."""
+    """A file that can be read, and how."""
 
     path: str | PathLike[str]
     size: int
@@ -56,7 +56,6 @@ class Sheet:
     encoding: str
     delimiter: str
     header: list[str] = field(default_factory=list)
-    header_line: int = 0
 
 
 def look_at(path: str | PathLike[str]) -> Sheet:
@@ -93,9 +92,7 @@ def rows(sheet: Sheet) -> Iterator[Row]:
 
 def _with_header(sheet: Sheet) -> Sheet:
     first = next(_rows(sheet), None)
-    if first is None:
-        return sheet
-    return replace(sheet, header=first.cells, header_line=first.last_line)
+    return replace(sheet, header=first.cells) if first else sheet
 
 
 @contextmanager

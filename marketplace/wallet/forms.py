@@ -23,9 +23,8 @@ def clamp(cents: int) -> int:
     return max(MINIMUM_CENTS, min(MAXIMUM_CENTS, cents))
 
 
-def parse_need(text: str) -> int | None:
-    """What a lead needs, from an address: dollars as text, in cents and within what can be deposited; None if it is no
-    amount."""
+def parse_suggestion(text: str) -> int | None:
+    """An amount in an address (dollars as text), in cents and within what can be deposited; None if it is none."""
     try:
         return clamp(parse_dollars(text))
     except NotMoney:
@@ -62,7 +61,7 @@ class BillingForm(forms.ModelForm):
 
 
 class AddMoneyForm(BillingForm):
-    """How much to put in, and what to print on the receipt. ``need`` is what a chosen lead needs, in cents."""
+    """How much to put in, and what to print on the receipt. ``suggested`` is offered first, in cents, with ``why``."""
 
     choice = forms.ChoiceField(label="Amount", required=False, widget=forms.RadioSelect)
     amount = forms.CharField(
@@ -74,12 +73,12 @@ class AddMoneyForm(BillingForm):
     )
     field_order = ["choice", "amount"]
 
-    def __init__(self, *args: Any, need: int | None = None, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, suggested: int | None = None, why: str = "", **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        choices = [(str(cents), dollars(cents)) for cents in PRESETS if cents != need]
-        if need is not None:
-            choices.insert(0, (str(need), f"{dollars(need)}, enough for the lead"))
-            self.initial["choice"] = str(need)
+        choices = [(str(cents), dollars(cents)) for cents in PRESETS if cents != suggested]
+        if suggested is not None:
+            choices.insert(0, (str(suggested), f"{dollars(suggested)}{why}"))
+            self.initial["choice"] = str(suggested)
         self.fields["choice"].choices = [*choices, (OTHER, "Other amount")]  # type: ignore[attr-defined]
 
     def clean(self) -> dict[str, Any]:

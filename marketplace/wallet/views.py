@@ -28,7 +28,7 @@ from marketplace.ledger.services import wallet_of
 
 from . import billing as billing_details
 from . import deposits, gateway, inbox, statement
-from .forms import AddMoneyForm, BillingForm, StatementForm, parse_need
+from .forms import AddMoneyForm, BillingForm, StatementForm, parse_suggestion
 from .models import Deposit
 
 log = logs.get("leadfair.wallet")
@@ -124,10 +124,14 @@ def add_money(request: MemberRequest) -> HttpResponse:
     the processor before that."""
     require_verified(request.user)
     lead_id = _lead_id(request.GET.get("lead", ""))
-    need = parse_need(request.GET.get("amount", ""))
-    details = billing_details.details_of(request.user)
-    form = AddMoneyForm(request.POST if request.method == "POST" else None, instance=details, need=need)
-    context = {"form": form, "lead_id": lead_id, "purse": wallet_of(request.user.pk)} | _processor()
+    purse = wallet_of(request.user.pk)
+    form = AddMoneyForm(
+        request.POST if request.method == "POST" else None,
+        instance=billing_details.details_of(request.user),
+        suggested=parse_suggestion(request.GET.get("amount", "")),
+        why=", enough for the lead" if lead_id and not purse.owed else "",
+    )
+    context = {"form": form, "lead_id": lead_id, "purse": purse} | _processor()
     if request.method != "POST":
         return render(request, "wallet/add_money.html", context)
     if not form.is_valid():

@@ -226,7 +226,8 @@ def test_fresh_leads_are_listed_all_day():
     )
 
 
-def test_the_task(monkeypatch):
+def test_the_task(settings):
+    assert tasks.list_demo_leads.name in {entry["task"] for entry in settings.CELERY_BEAT_SCHEDULE.values()}
     load(60)
     before = ImportBatch.objects.count()
     tasks.list_demo_leads()

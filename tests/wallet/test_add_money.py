@@ -209,6 +209,13 @@ def test_what_a_lead_needs_is_suggested(as_buyer, amount, suggested):
     page = as_buyer.get(URL, {"amount": amount, "lead": "bcdfghjk"}).content.decode()
     assert chosen(page) == [suggested]
     assert page.count(f'value="{suggested}"') == 1
+    assert "enough for the lead" in page
+
+
+def test_trying_again_suggests_what_was_asked(as_buyer):
+    page = as_buyer.get(URL, {"amount": "$42.00"}).content.decode()
+    assert chosen(page) == ["4200"]
+    assert "enough for the lead" not in page
 
 
 @pytest.mark.parametrize("amount", BAD)
