@@ -252,10 +252,19 @@ class LeadContact(models.Model):
 
     lead = models.OneToOneField(Lead, models.PROTECT, primary_key=True, related_name="contact")
     sealed = SealedField()
-    phone_digest = models.CharField(max_length=64, db_index=True)
-    email_digest = models.CharField(max_length=64, db_index=True, blank=True)
-    first_name_digest = models.CharField(max_length=64, db_index=True, blank=True)
-    last_name_digest = models.CharField(max_length=64, db_index=True, blank=True)
+    phone_digest = models.CharField(max_length=64)
+    email_digest = models.CharField(max_length=64, blank=True)
+    first_name_digest = models.CharField(max_length=64, blank=True)
+    last_name_digest = models.CharField(max_length=64, blank=True)
+
+    class Meta:
+        # Named here, because ``db_index`` would make a second, useless one for LIKE on PostgreSQL.
+        indexes = [
+            models.Index(fields=["phone_digest"], name="leads_contact_phone"),
+            models.Index(fields=["email_digest"], name="leads_contact_email"),
+            models.Index(fields=["first_name_digest"], name="leads_contact_first_name"),
+            models.Index(fields=["last_name_digest"], name="leads_contact_last_name"),
+        ]
 
     def __str__(self) -> str:
         return f"Contact of lead {self.lead_id}"

@@ -183,6 +183,7 @@ class Contact:
     city: str
     state: str
     postal_code: str
+    comments: str
 
     @property
     def name(self) -> str:
@@ -218,6 +219,7 @@ def contact_of(lead: Lead) -> Contact:
         city=lead.city,
         state=lead.state,
         postal_code=lead.postal_code,
+        comments=opened.get("comments", ""),
     )
 
 

@@ -8,6 +8,7 @@ from django.urls import reverse
 
 from marketplace.leads.models import Consent, LeadContact
 from marketplace.purchases.services import add_note, buy_lead, new_key, set_stage
+from privacy.vault.fields import seal_into, unseal_from
 from tests.stock import WORDING
 
 from .conftest import bought
@@ -60,6 +61,14 @@ def test_it_works(as_alice, alice, purchase):
         assert said in page, said
     assert response["Cache-Control"] == "no-store"
     assert "Priya" not in page.split("<title>")[1].split("</title>")[0]
+
+
+def test_what_the_person_wrote_is_shown_to_the_buyer(as_alice, purchase):
+    contact = purchase.lead.contact
+    seal_into(contact, "sealed", unseal_from(contact, "sealed") | {"comments": "Call after 6 pm <b>please</b>"})
+    contact.save()
+    page = as_alice.get(url(purchase)).content.decode()
+    assert "<dt>They added</dt><dd>Call after 6 pm &lt;b&gt;please&lt;/b&gt;</dd>" in page
 
 
 def test_without_the_optional_parts_of_the_record(as_alice, purchase):
