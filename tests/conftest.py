@@ -66,3 +66,20 @@ def as_alice(alice, client):
     """Alice's browser."""
     client.force_login(alice)
     return client
+
+
+SHOWN = "shown"
+
+
+@pytest.fixture
+def show(record_property):
+    """``show(text)`` prints below the results: what a test measured, even from a worker process."""
+    return lambda text: record_property(SHOWN, text)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_terminal_summary(terminalreporter) -> None:
+    for report in terminalreporter.getreports("passed"):
+        for name, text in report.user_properties:
+            if name == SHOWN and report.when == "call":
+                terminalreporter.write_line(f"{report.nodeid.rpartition('::')[2]}:\n{text}")

@@ -58,7 +58,7 @@ def rate(rows: int, work) -> float:
     return rows / (time.perf_counter() - start)
 
 
-def test_import(tmp_path, full, capsys, monkeypatch):
+def test_import(tmp_path, full, show, monkeypatch):
     rows, pairs = (20_000, 3) if full else (300, 1)
     load_zip_codes()
     ours, mappers, parsing = [], [], []
@@ -72,10 +72,11 @@ def test_import(tmp_path, full, capsys, monkeypatch):
             mappers.append(rate(rows, lambda path=path: import_file(path)))
     assert Lead.objects.on_sale().count() == 2 * pairs * rows
     seen, bare, usual = (statistics.median(rates) for rates in (ours, parsing, mappers))
-    with capsys.disabled():
-        print("\n| what | baseline | goal | seen |\n|---|---|---|---|")
-        print(
-            f"| import of {rows:,} rows: validated, sealed, deduplicated | csv parsing alone: {bare:,.0f} rows/s "
-            f"| ≥ 4,000 rows/s | {seen:,.0f} rows/s ({seen / bare:.3f} of parsing) |"
-        )
-        print(f"| the same | bulk_create with the same validation: {usual:,.0f} rows/s | ≥ 1 | {seen / usual:.2f} |")
+    lines = [
+        "| what | baseline | goal | seen |",
+        "|---|---|---|---|",
+        f"| import of {rows:,} rows: validated, sealed, deduplicated | csv parsing alone: {bare:,.0f} rows/s "
+        f"| ≥ 4,000 rows/s | {seen:,.0f} rows/s ({seen / bare:.3f} of parsing) |",
+        f"| the same | bulk_create with the same validation: {usual:,.0f} rows/s | ≥ 4 | {seen / usual:.2f} |",
+    ]
+    show("\n".join(lines))

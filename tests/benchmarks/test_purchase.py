@@ -84,11 +84,10 @@ def wait_for(port: int) -> None:
     raise AssertionError(f"nothing listens on {port}")
 
 
-def table(capsys, rows: list[tuple[str, str, str, str]]) -> None:
-    with capsys.disabled():
-        print("\n| what | baseline | goal | seen |\n|---|---|---|---|")
-        for row in rows:
-            print("| " + " | ".join(row) + " |")
+def table(rows: list[tuple[str, str, str, str]]) -> str:
+    """Rows of (what, baseline, goal, seen) as text."""
+    lines = ["| what | baseline | goal | seen |", "|---|---|---|---|"]
+    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)])
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +115,7 @@ def pairs(full: bool, ours, baseline) -> tuple[list[float], list[float], list[fl
     return ratios, mine, theirs, cpu
 
 
-def test_purchase_service(place, full, tmp_path, capsys):
+def test_purchase_service(place, full, tmp_path, show):
     script = tmp_path / "wide.sql"
     script.write_text(pgbench_script(f"random(1, {place.leads})", f"random(1, {place.buyers})"))
     seconds = 8 if full else 1
@@ -124,27 +123,28 @@ def test_purchase_service(place, full, tmp_path, capsys):
         full, lambda: run_service(place, seconds, "wide"), lambda: run_pgbench(place, script, seconds)
     )
     middle = statistics.median
-    table(
-        capsys,
-        [
-            (
-                f"purchase service, {WORKERS} processes, {place.leads:,} leads, {place.buyers:,} buyers",
-                f"pgbench, the same statements: {middle(theirs):.0f}/s",
-                "≥ 0.4 (stretch 0.8)",
-                f"{middle(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}; {middle(mine):.0f}/s)",
-            ),
-            (
-                "CPU of Python per order",
-                "known from outside: 20 to 110 ms",
-                "≤ 3 ms (stretch 1)",
-                f"{middle(cpu):.2f} ms",
-            ),
-        ],
+    show(
+        table(
+            [
+                (
+                    f"purchase service, {WORKERS} processes, {place.leads:,} leads, {place.buyers:,} buyers",
+                    f"pgbench, the same statements: {middle(theirs):.0f}/s",
+                    "≥ 0.4 (stretch 0.8)",
+                    f"{middle(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}; {middle(mine):.0f}/s)",
+                ),
+                (
+                    "CPU of Python per order",
+                    "known from outside: 20 to 110 ms",
+                    "≤ 3 ms (stretch 1)",
+                    f"{middle(cpu):.2f} ms",
+                ),
+            ]
+        )
     )
     assert len(ratios) == len(mine)
 
 
-def test_one_hot_lead(place, full, tmp_path, capsys):
+def test_one_hot_lead(place, full, tmp_path, show):
     """All processes buy the same lead; for this the limit of three buyers is lifted in the benchmark's database."""
     place.sql(
         "ALTER TABLE leads_lead DROP CONSTRAINT leads_one_to_three_buyers",
@@ -162,16 +162,17 @@ def test_one_hot_lead(place, full, tmp_path, capsys):
         full, lambda: run_service(place, seconds, "hot"), lambda: run_pgbench(place, script, seconds)
     )
     middle = statistics.median
-    table(
-        capsys,
-        [
-            (
-                "purchase service, one hot lead",
-                f"pgbench on one hot row: {middle(theirs):.0f}/s",
-                "≥ 1.0",
-                f"{middle(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}; {middle(mine):.0f}/s)",
-            )
-        ],
+    show(
+        table(
+            [
+                (
+                    "purchase service, one hot lead",
+                    f"pgbench on one hot row: {middle(theirs):.0f}/s",
+                    "≥ 1.0",
+                    f"{middle(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}; {middle(mine):.0f}/s)",
+                )
+            ]
+        )
     )
     assert len(ratios) == len(mine)
 
@@ -198,10 +199,10 @@ def run_http(place: Market, port: int, sessions: Path, seconds: float) -> float:
     clients = [
         subprocess.Popen(
             [sys.executable, "-m", "tests.benchmarks.http_client",
-             *map(str, (port, seconds, place.leads, sessions, number))],
+             *map(str, (port, seconds, place.leads, sessions))],
             cwd=ROOT, env=place.env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )
-        for number in range(WORKERS)
+        for _ in range(WORKERS)
     ]  # fmt: skip
     for client in clients:
         assert client.stdout.readline().strip() == "ready"
@@ -214,7 +215,7 @@ def run_http(place: Market, port: int, sessions: Path, seconds: float) -> float:
     return bought / seconds
 
 
-def test_purchase_over_http(place, full, tmp_path, capsys):
+def test_purchase_over_http(place, full, tmp_path, show):
     """Signed in, with session and CSRF check, through gunicorn: everything a buyer's press costs."""
     script = tmp_path / "wide.sql"
     script.write_text(pgbench_script(f"random(1, {place.leads})", f"random(1, {place.buyers})"))
@@ -243,15 +244,16 @@ def test_purchase_over_http(place, full, tmp_path, capsys):
         server.terminate()
         server.wait()
     middle = statistics.median
-    table(
-        capsys,
-        [
-            (
-                "purchase over HTTP, signed in, CSRF on",
-                f"pgbench, the same statements: {middle(theirs):.0f}/s",
-                "≥ 0.12 (stretch 0.2)",
-                f"{middle(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}; {middle(mine):.0f}/s)",
-            )
-        ],
+    show(
+        table(
+            [
+                (
+                    "purchase over HTTP, signed in, CSRF on",
+                    f"pgbench, the same statements: {middle(theirs):.0f}/s",
+                    "≥ 0.12 (stretch 0.2)",
+                    f"{middle(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}; {middle(mine):.0f}/s)",
+                )
+            ]
+        )
     )
     assert len(ratios) == len(mine)

@@ -93,7 +93,7 @@ class Buyer(threading.Thread):
             self.acknowledged.append(found[1])
 
 
-def test_kill_nine_under_load(pytestconfig, capsys):
+def test_kill_nine_under_load(pytestconfig, show):
     rounds = 200 if "kills" in pytestconfig.getoption("-m") else 20
     dice = random.Random(11)
     with Stack() as stack:
@@ -133,12 +133,11 @@ def test_kill_nine_under_load(pytestconfig, capsys):
         twice = {name: number for name, number in received.items() if number > 1}
         states = Counter(state for _, state in found["mails"])
         unsent = [name for name, state in found["mails"] if state == "sent" and received[name] != 1]
-        with capsys.disabled():
-            print(
-                f"\n{rounds} kills {dict(killed)}: {len(acknowledged)} purchases acknowledged, "
-                f"{len(found['purchases'])} in the books, mails {dict(states)}, "
-                f"answers {json.dumps(sum((buyer.answers for buyer in buyers), Counter()))}"
-            )
+        show(
+            f"{rounds} kills {dict(killed)}: {len(acknowledged)} purchases acknowledged, "
+            f"{len(found['purchases'])} in the books, mails {dict(states)}, "
+            f"answers {json.dumps(sum((buyer.answers for buyer in buyers), Counter()))}"
+        )
         assert acknowledged, "nothing was bought"
         assert lost == set()
         assert twice == {}

@@ -65,7 +65,7 @@ def test_control_without_the_condition_the_same_check_is_red(slots, monkeypatch)
 
 
 @pytest.mark.sqlite
-def test_on_sqlite_nobody_waits_long(monkeypatch, capsys):
+def test_on_sqlite_nobody_waits_long(monkeypatch, show):
     """No racer of 200 waits over 2 s at the turnstile: the best of three rounds, because the machine has other work."""
     rounds = []
     for number in range(3):
@@ -76,8 +76,7 @@ def test_on_sqlite_nobody_waits_long(monkeypatch, capsys):
         rounds.append(waits.worst)
         if waits.worst < 2:
             break
-    with capsys.disabled():
-        print(f"\nworst wait of {RACERS} racers on SQLite: {min(rounds):.2f} s (goal < 2 s)")
+    show(f"worst wait of {RACERS} racers on SQLite: {min(rounds):.2f} s (goal < 2 s)")
     assert min(rounds) < 2
 
 
