@@ -18,6 +18,7 @@ from marketplace.ledger import services as ledger
 from marketplace.mail.models import OutgoingEmail
 from marketplace.purchases import checks as purchase_checks
 from marketplace.purchases import services
+from marketplace.purchases.models import Order
 from marketplace.wallet import deposits, disputes, refunds
 from marketplace.wallet.gateway import DisputeFact, Payment, RefundFact
 from marketplace.wallet.models import Deposit
@@ -236,6 +237,9 @@ class Money(RuleBasedStateMachine):
         for person, net, bonus in zip(self.people, self.net, self.bonus, strict=True):
             wallet = ledger.wallet_of(person.pk)
             assert (wallet.cash, wallet.owed, wallet.bonus) == (max(net, 0), max(-net, 0), bonus)
+        assert Order.objects.filter(buyer__in=self.people).count() == self.orders
+        sold = dict(Lead.objects.filter(pk__in=[entry[0].pk for entry in self.leads]).values_list("pk", "slots_sold"))
+        assert sold == {entry[0].pk: entry[3] for entry in self.leads}
         for paid in self.paid:
             paid.row.refresh_from_db()
             assert paid.row.received_cents == paid.received

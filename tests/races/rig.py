@@ -9,7 +9,6 @@ from typing import Any
 
 from django.db import connections
 
-from marketplace.core.sqlite.base import DatabaseWrapper
 from marketplace.ledger import checks as ledger_checks
 from marketplace.purchases import checks as purchase_checks
 
@@ -65,19 +64,3 @@ def tally(results: Sequence[Result]) -> Counter[str]:
 def assert_sound() -> None:
     """The books and the purchases hold every invariant."""
     assert [*ledger_checks.findings(), *purchase_checks.findings()] == []
-
-
-class Waits:
-    """Measures how long transactions waited at SQLite's turnstile; ``worst`` in seconds."""
-
-    def __init__(self, monkeypatch: Any) -> None:
-        self.worst = 0.0
-        enter = DatabaseWrapper._enter
-        waits = self
-
-        def timed(wrapper: DatabaseWrapper) -> None:
-            start = time.perf_counter()
-            enter(wrapper)
-            waits.worst = max(waits.worst, time.perf_counter() - start)
-
-        monkeypatch.setattr(DatabaseWrapper, "_enter", timed)
