@@ -10,16 +10,16 @@ from pathlib import Path
 from django.conf import settings
 from django.db import Error as DatabaseFailure
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBadRequest
-from django.shortcuts import redirect, render
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBadRequest, HttpResponseRedirect
+from django.shortcuts import render
 from django.urls import reverse
-from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET, require_POST, require_safe
 
 from accounts.services import choose_theme as keep_theme
 from marketplace.core import clock, heartbeat
 from marketplace.core.context import THEMES
+from marketplace.core.links import safe_next
 from marketplace.core.origin import refuse_foreign
 from marketplace.core.refusals import TooMany
 from marketplace.leads.models import Lead, Vertical
@@ -60,10 +60,7 @@ def choose_theme(request: HttpRequest) -> HttpResponse:
     theme = request.POST.get("theme", "")
     if theme not in THEMES:
         return HttpResponseBadRequest("Unknown colour scheme.", content_type="text/plain")
-    back = request.POST.get("next", "")
-    if not url_has_allowed_host_and_scheme(back, allowed_hosts={request.get_host()}, require_https=request.is_secure()):
-        back = reverse("home")
-    response = redirect(back)
+    response = HttpResponseRedirect(safe_next(request, reverse("home")))
     if request.user.is_authenticated:
         keep_theme(request.user, theme)
     elif theme == "system":

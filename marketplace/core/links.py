@@ -1,9 +1,24 @@
-"""Absolute addresses for mails, receipts and the card processor: always from SITE_URL, never from a Host header."""
+"""Addresses: absolute ones for mails, receipts and the card processor, and where a form leads back to."""
 
 from django.conf import settings
+from django.http import HttpRequest
 from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
 
 
-def absolute(name: str, *args: object, query: str = "") -> str:
-    """The full address of the view ``name``; ``query`` without the question mark."""
-    return f"{settings.SITE_URL}{reverse(name, args=args)}{'?' + query if query else ''}"
+def absolute(name: str, *args: object) -> str:
+    """The full address of the view ``name``: always from SITE_URL, never from a Host header."""
+    return f"{settings.SITE_URL}{reverse(name, args=args)}"
+
+
+def safe_next(request: HttpRequest, fallback: str) -> str:
+    """The page named in the posted field ``next`` if it is a path of this site, else ``fallback``. Hand it to
+    HttpResponseRedirect: ``redirect()`` would take a word for the name of a view."""
+    there = request.POST.get("next", "")
+    if not there.startswith("/"):
+        return fallback
+    try:
+        is_ours = url_has_allowed_host_and_scheme(there, allowed_hosts=None)
+    except ValueError:  # "//[" and its like are no addresses at all
+        return fallback
+    return there if is_ours else fallback

@@ -1,16 +1,33 @@
-"""Addresses in mails come from SITE_URL, whatever a request claims."""
+"""Addresses in mails come from SITE_URL, whatever a request claims; forms lead back to pages of ours only."""
 
 import pytest
 
 from accounts.emails import account_exists
-from marketplace.core.links import absolute
+from marketplace.core.links import absolute, safe_next
 from marketplace.mail.models import OutgoingEmail
 from marketplace.mail.services import render
 
 
 def test_it_works():
     assert absolute("leads:lead", "abc") == "http://testserver/leads/abc/"
-    assert absolute("account_login", query="next=/x/") == "http://testserver/accounts/login/?next=/x/"
+
+
+@pytest.mark.parametrize("there", ["/", "/leads/?state=OH&sort=price#top", "/my-leads/abc/", "/é"])
+def test_a_path_of_ours_is_where_a_form_leads_back_to(rf, there):
+    assert safe_next(rf.post("/", {"next": there}), "/fallback/") == there
+
+
+NO_PATHS = ["", "foo", "home", "a b", "?x=1", "#n", "javascript:alert(1)", "http://testserver/leads/", "\x00/", "\n/"]
+ELSEWHERE = ["//evil.example", "///evil.example", "/\\evil.example", "//[", "//℀", "/" + 3000 * "x", "http://["]
+
+
+@pytest.mark.parametrize("there", NO_PATHS + ELSEWHERE)
+def test_nothing_else_is(rf, there):
+    assert safe_next(rf.post("/", {"next": there}), "/fallback/") == "/fallback/"
+
+
+def test_the_address_of_the_page_names_nothing(rf):
+    assert safe_next(rf.post("/?next=/leads/"), "/fallback/") == "/fallback/"
 
 
 @pytest.mark.django_db

@@ -59,13 +59,17 @@ def test_a_forged_cookie_is_ignored(strict):
 
 
 @pytest.mark.parametrize(
-    "evil", ["//evil.example", "https://evil.example", "javascript:alert(1)", "/\\evil.example", ""]
+    "evil",
+    [
+        *("//evil.example", "https://evil.example", "javascript:alert(1)", "/\\evil.example", ""),
+        *("foo", "home", "a b", "?x=1", "#n", "//[", "http://[", "//℀"),
+    ],
 )
 def test_nobody_is_led_away(strict, evil):
     assert strict.post(THEME, {"theme": "dark", "next": evil})["Location"] == "/"
 
 
-@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://testserver.evil.example"])
+@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://testserver.evil.example", "http://[", ""])
 def test_other_sites_cannot_choose_for_us(strict, origin):
     response = strict.post(THEME, {"theme": "dark"}, headers={"Origin": origin})
     assert response.status_code == 403
