@@ -139,7 +139,7 @@ REDIS_URL = env.str("REDIS_URL", default="")
 # Keys are keyed digests (core.cache.digest_key), so that neither Redis nor the cache table names a person.
 CACHES: dict[str, dict[str, Any]] = {
     "database": {
-        "BACKEND": "django.core.cache.backends.db.DatabaseCache",
+        "BACKEND": "marketplace.core.cache.DatabaseCache",
         "LOCATION": "core_cache",
         "KEY_FUNCTION": "marketplace.core.cache.digest_key",
     },
@@ -149,7 +149,7 @@ CACHES["default"] = (
         "BACKEND": "marketplace.core.cache.RedisThenDatabase",
         "LOCATION": REDIS_URL,
         "KEY_FUNCTION": "marketplace.core.cache.digest_key",
-        "OPTIONS": {"socket_connect_timeout": 1, "socket_timeout": 2},
+        "OPTIONS": {"serializer": "marketplace.core.cache.Json", "socket_connect_timeout": 1, "socket_timeout": 2},
     }
     if REDIS_URL
     else CACHES["database"]
@@ -296,7 +296,9 @@ CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
-CELERY_TASK_PUBLISH_RETRY = False  # the row is there already, beat finds it; nobody waits for a broker
+# Nobody waits for a broker: the row is there already, and beat finds it. This is about sending on a connection;
+# "max_retries" below about making one, for which kombu would take six seconds.
+CELERY_TASK_PUBLISH_RETRY = False
 CELERY_TASK_SOFT_TIME_LIMIT = 45
 CELERY_TASK_TIME_LIMIT = 60
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
@@ -309,8 +311,9 @@ if REDIS_URL:
     CELERY_BROKER_URL = REDIS_URL
     CELERY_BROKER_TRANSPORT_OPTIONS = {
         "visibility_timeout": 900,
+        "max_retries": 0,
         "socket_connect_timeout": 1,
-        "socket_timeout": 5,
+        "socket_timeout": 3,  # the worker's own waiting takes one
         "global_keyprefix": "leadfair:",
     }
 else:
@@ -327,6 +330,7 @@ CELERY_BEAT_SCHEDULE = {
     "ask the card processor what happened": {"task": "wallet.sweep", "schedule": 600.0},
     "reprice leads": {"task": "leads.reprice", "schedule": crontab(minute=7)},
     "forget sessions": {"task": "core.clear_sessions", "schedule": crontab(hour=3, minute=11)},
+    "forget counters": {"task": "core.clear_counters", "schedule": crontab(minute=23)},
 }
 if DEBUG:
     CELERY_BEAT_SCHEDULE["list new demo leads"] = {"task": "marketplace.list_demo_leads", "schedule": 240.0}

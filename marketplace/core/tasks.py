@@ -1,4 +1,5 @@
 from celery import shared_task
+from django.core.cache import caches
 from django.core.management import call_command
 
 
@@ -6,3 +7,9 @@ from django.core.management import call_command
 def clear_sessions() -> None:
     """Delete sessions that have ended."""
     call_command("clearsessions")
+
+
+@shared_task(name="core.clear_counters")
+def clear_counters() -> None:
+    """Delete what is over in the cache table; Redis does so by itself."""
+    caches["database"].purge()  # type: ignore[attr-defined]
