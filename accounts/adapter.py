@@ -135,6 +135,17 @@ class AccountAdapter(DefaultAccountAdapter):
         else:
             raise LookupError(template_prefix)
 
+    def is_safe_url(self, url: str) -> bool:
+        try:
+            safe: bool = super().is_safe_url(url)
+        except ValueError:  # "//[" and its like are no addresses at all
+            return False
+        return safe
+
+    def _get_login_attempts_cache_key(self, request: HttpRequest, **credentials: Any) -> str:
+        """The account alone. allauth adds the Host header, and whoever guesses chooses its port and case."""
+        return str(credentials.get("email", "")).lower()
+
     def get_client_ip(self, request: HttpRequest) -> str:
         """A keyed digest of the address (of its /64 for IPv6): good enough to count by, useless to look up."""
         return digest("ip", truncate_ip(super().get_client_ip(request)))[:32]

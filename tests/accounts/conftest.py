@@ -21,6 +21,8 @@ ENTER_CODE = reverse("account_email_verification_sent")
 RESET, ENTER_RESET_CODE = reverse("account_reset_password"), reverse("account_confirm_password_reset_code")
 NEW_PASSWORD = reverse("account_complete_password_reset")
 IP = "203.0.113.77"
+# What urlsplit refuses to read.
+NO_ADDRESSES = ["//[", "http://[", "//℀", "https://[::1"]
 
 
 def newcomer(**changes: str) -> dict[str, str]:

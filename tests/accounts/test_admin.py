@@ -79,6 +79,14 @@ def test_guessing_is_limited_here_too(charlie):
     assert 429 not in answers[:5]
 
 
+def test_other_names_of_the_site_do_not_help_here_either(charlie):
+    answers = [
+        Client(HTTP_HOST=host).post(LOGIN, {"username": charlie.email, "password": "wrong wrong wrong"}).status_code
+        for host in ("testserver", "testserver:81", "TESTSERVER", "TestServer:82", "127.0.0.1", "localhost")
+    ]
+    assert answers == [200] * 5 + [429]
+
+
 def test_signing_in_right_uses_up_no_try(charlie):
     for _ in range(6):
         assert Client().post(LOGIN, {"username": charlie.email, "password": PASSWORD}).status_code == 302

@@ -5,7 +5,7 @@ from django.urls import reverse
 
 from tests.people import PASSWORD
 
-from .conftest import shown_errors
+from .conftest import NO_ADDRESSES, shown_errors
 
 pytestmark = pytest.mark.django_db
 CONFIRM, CHANGE = reverse("account_reauthenticate"), reverse("account_email")
@@ -29,8 +29,10 @@ def test_guessing_is_limited(as_alice):
     assert answers == [422] * 5 + [429]
 
 
-def test_nobody_is_led_away(as_alice):
-    assert "evil" not in as_alice.post(CONFIRM, {"password": PASSWORD, "next": "//evil.example"})["Location"]
+@pytest.mark.parametrize("evil", ["https://evil.example", "//evil.example", *NO_ADDRESSES])
+def test_nobody_is_led_away(as_alice, evil):
+    assert as_alice.get(CONFIRM, {"next": evil}).status_code == 200
+    assert as_alice.post(CONFIRM, {"password": PASSWORD, "next": evil})["Location"] == reverse("leads:catalogue")
 
 
 def test_it_is_for_members(client):

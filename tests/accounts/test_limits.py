@@ -43,6 +43,13 @@ def test_other_addresses_of_the_guesser_do_not_help(alice):
     assert Client(REMOTE_ADDR="198.51.100.99").post(SIGN_IN, WRONG).status_code == 429
 
 
+@pytest.mark.parametrize("host", ["testserver:81", "TESTSERVER", "TestServer:443", "127.0.0.1", "localhost:8000"])
+def test_other_names_of_the_site_do_not_help(alice, host):
+    for number in range(5):
+        Client(REMOTE_ADDR=f"198.51.100.{number}").post(SIGN_IN, WRONG)
+    assert Client(REMOTE_ADDR="198.51.100.99", HTTP_HOST=host).post(SIGN_IN, WRONG).status_code == 429
+
+
 def test_a_good_sign_in_between_does_not_start_the_count_anew(visitor, alice, bob):
     for _ in range(5):
         visitor.post(SIGN_IN, WRONG)

@@ -8,7 +8,16 @@ from django.urls import reverse
 
 from tests.people import PASSWORD
 
-from .conftest import ENTER_RESET_CODE, NEW_PASSWORD, RESET, SIGN_IN, code_of, make_unverified, shown_errors
+from .conftest import (
+    ENTER_RESET_CODE,
+    NEW_PASSWORD,
+    NO_ADDRESSES,
+    RESET,
+    SIGN_IN,
+    code_of,
+    make_unverified,
+    shown_errors,
+)
 
 pytestmark = pytest.mark.django_db
 NEW = "quite another phrase"
@@ -139,6 +148,19 @@ def test_the_lead_one_wanted_survives(visitor, alice, mails):
     response = visitor.post(response["Location"], {"code": code_of(mails()[0])})
     assert response["Location"] == f"{NEW_PASSWORD}?next=%2Fterms%2F"
     assert visitor.post(response["Location"], {"password1": NEW})["Location"] == "/terms/"
+
+
+@pytest.mark.parametrize("evil", ["//evil.example", "https://evil.example/", "/\\evil.example", *NO_ADDRESSES])
+def test_nobody_is_led_away(visitor, alice, mails, evil):
+    for page in (RESET, ENTER_RESET_CODE, NEW_PASSWORD):
+        assert visitor.get(page, {"next": evil}).status_code < 400
+    assert visitor.post(RESET, {"email": alice.email, "next": evil})["Location"] == ENTER_RESET_CODE
+    assert visitor.get(ENTER_RESET_CODE, {"next": evil}).status_code == 200
+    code = code_of(mails()[0])
+    assert visitor.post(ENTER_RESET_CODE, {"code": code, "next": evil})["Location"] == NEW_PASSWORD
+    assert visitor.get(NEW_PASSWORD, {"next": evil}).status_code == 200
+    response = visitor.post(NEW_PASSWORD, {"password1": NEW, "next": evil})
+    assert response["Location"] == reverse("account_password_reset_completed")
 
 
 def test_limits_hold_for_an_address(visitor, alice, mails):

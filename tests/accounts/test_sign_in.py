@@ -8,7 +8,7 @@ from django.urls import reverse
 
 from tests.people import PASSWORD
 
-from .conftest import SIGN_IN, shown_errors
+from .conftest import NO_ADDRESSES, SIGN_IN, shown_errors
 
 pytestmark = pytest.mark.django_db
 TWO_WEEKS = 14 * 24 * 3600
@@ -95,9 +95,11 @@ def test_one_ends_up_where_one_wanted(visitor, alice):
         "javascript:alert(1)",
         "data:text/html,x",
         "\uff0f\uff0fevil.example",
+        *NO_ADDRESSES,
     ],
 )
 def test_nobody_is_led_away(visitor, alice, evil):
+    assert visitor.get(SIGN_IN, {"next": evil}).status_code == 200
     location = visitor.post(SIGN_IN, {"login": alice.email, "password": PASSWORD, "next": evil})["Location"]
     as_browsers_read_it = location.translate({ord("\\"): "/", ord("\t"): None, ord("\n"): None, ord("\r"): None})
     target = urlsplit(urljoin(f"http://testserver{SIGN_IN}", as_browsers_read_it))

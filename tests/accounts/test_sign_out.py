@@ -4,7 +4,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from .conftest import SIGN_OUT
+from .conftest import NO_ADDRESSES, SIGN_OUT
 
 pytestmark = pytest.mark.django_db
 
@@ -30,8 +30,10 @@ def test_it_needs_the_token(alice):
     assert client.get(reverse("accounts:profile")).status_code == 200
 
 
-def test_nobody_is_led_away(as_alice):
-    assert as_alice.post(SIGN_OUT, {"next": "https://evil.example"})["Location"] == "/"
+@pytest.mark.parametrize("evil", ["https://evil.example", "//evil.example", *NO_ADDRESSES])
+def test_nobody_is_led_away(as_alice, evil):
+    assert as_alice.get(SIGN_OUT, {"next": evil}).status_code == 200
+    assert as_alice.post(SIGN_OUT, {"next": evil})["Location"] == "/"
 
 
 def test_who_is_not_in_is_sent_home(client):

@@ -16,7 +16,17 @@ from accounts.validators import validate_handle
 from privacy.policy.models import Document, PolicyVersion
 from privacy.policy.services import in_force, sha256_of
 
-from .conftest import ENTER_CODE, PASSWORD, SIGN_IN, SIGN_UP, code_of, make_unverified, newcomer, shown_errors
+from .conftest import (
+    ENTER_CODE,
+    NO_ADDRESSES,
+    PASSWORD,
+    SIGN_IN,
+    SIGN_UP,
+    code_of,
+    make_unverified,
+    newcomer,
+    shown_errors,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -160,11 +170,17 @@ def test_the_lead_one_wanted_survives(visitor, mails):
 
 
 @pytest.mark.parametrize(
-    "evil", ["//evil.example", "https://evil.example/", "/\\evil.example", "javascript:alert(1)", "http:///evil"]
+    "evil",
+    [
+        *("//evil.example", "https://evil.example/", "/\\evil.example", "javascript:alert(1)", "http:///evil"),
+        *NO_ADDRESSES,
+    ],
 )
 def test_nobody_is_led_away(visitor, mails, evil):
-    visitor.post(SIGN_UP, newcomer(next=evil))
-    response = visitor.post(ENTER_CODE, {"code": code_of(mails()[0])})
+    assert visitor.get(SIGN_UP, {"next": evil}).status_code == 200
+    assert visitor.post(SIGN_UP, newcomer(next=evil))["Location"] == ENTER_CODE
+    assert visitor.get(ENTER_CODE, {"next": evil}).status_code == 200
+    response = visitor.post(ENTER_CODE, {"code": code_of(mails()[0]), "next": evil})
     assert response["Location"] == reverse("leads:catalogue")
 
 
