@@ -58,9 +58,7 @@ class AccountAdapter(DefaultAccountAdapter):
         return user
 
     def set_password(self, user: User, password: str) -> None:
-        """Write the password alone: a whole row saved from here could undo what another request just wrote."""
-        user.set_password(password)
-        user.save(update_fields=["password"])
+        services.set_password(user, password)
 
     def confirm_email(self, request: HttpRequest, email_address: EmailAddress) -> bool:
         try:
@@ -128,11 +126,9 @@ class AccountAdapter(DefaultAccountAdapter):
             LookupError: a mail that nobody wrote.
         """
         name = template_prefix.rpartition("/")[2]
-        if name in {"password_changed", "password_reset"}:
-            emails.password_changed(user)
-        elif name == "email_changed":
+        if name == "email_changed":
             emails.email_changed(user, old=email or user.email)
-        else:
+        elif name not in {"password_changed", "password_reset"}:  # queued by services.set_password already
             raise LookupError(template_prefix)
 
     def is_safe_url(self, url: str) -> bool:

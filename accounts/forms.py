@@ -18,7 +18,7 @@ from phonenumber_field.formfields import PhoneNumberField
 from privacy.policy.models import Document
 from privacy.policy.services import in_force
 
-from . import emails
+from . import emails, resets
 from .adapter import AccountAdapter
 from .models import STATES, User, time_zone_choices
 from .services import PROFILE
@@ -160,6 +160,8 @@ class ResetRequestForm(PlainFields, allauth.ResetPasswordForm):
         if not self.users:
             emails.reset_code_for_nobody(code=AccountAdapter().generate_password_reset_code())
         email: str = super().save(request, **kwargs)
+        if self.users:
+            resets.bind(request.session, self.users[0])
         return email
 
 

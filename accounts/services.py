@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from django.contrib.auth.hashers import make_password
 from django.db import IntegrityError, transaction
 
 from marketplace.core import clock
@@ -34,6 +35,12 @@ class HandleTaken(Refusal):
     message = "Somebody took this name a moment ago. Please choose another."
 
 
+class ChangedMeanwhile(Refusal):
+    """Password or email became another one while a form about them was open."""
+
+    message = "Your account was changed a moment ago in another window. Nothing was changed here."
+
+
 @transaction.atomic
 def register(user: User, *, terms: PolicyVersion, terms_sha256: str) -> None:
     """Save a new member who agreed to ``terms`` and said to be 18 or older (LR-34), on the sign-up form.
@@ -61,6 +68,24 @@ def change_profile(user: User) -> None:
             user.save(update_fields=PROFILE)
     except IntegrityError as error:
         raise HandleTaken from error
+
+
+def set_password(user: User, password: str) -> None:
+    """Give the member a new password and queue the mail that says so: both or neither.
+
+    Only the password is written: a whole row saved from here could undo what another request just wrote.
+
+    Raises:
+        ChangedMeanwhile: the account no longer has the password and email with which ``user`` was read.
+    """
+    hashed = make_password(password)  # takes long, so no lock is held meanwhile
+    with transaction.atomic():
+        present = User.objects.select_for_update(no_key=True).get(pk=user.pk)
+        if (present.password, present.email) != (user.password, user.email):
+            raise ChangedMeanwhile
+        user.password = hashed
+        user.save(update_fields=["password"])
+        emails.password_changed(user)
 
 
 def mark_verified(user: User) -> bool:

@@ -7,7 +7,6 @@ from functools import wraps
 
 from allauth.account import views as allauth
 from allauth.account.internal.flows.email_verification_by_code import EMAIL_VERIFICATION_CODE_SESSION_KEY
-from allauth.account.internal.flows.password_reset_by_code import PASSWORD_RESET_VERIFICATION_SESSION_KEY
 from allauth.account.internal.flows.reauthentication import is_reauthentication_required
 from django.conf import settings
 from django.contrib import messages
@@ -19,6 +18,7 @@ from django.urls import reverse
 from django.utils.http import urlencode
 from django.views.decorators.http import require_http_methods
 
+from . import resets
 from .forms import ProfileForm
 from .models import User
 from .services import HandleTaken, change_profile
@@ -85,7 +85,18 @@ def _change_email(request: HttpRequest) -> HttpResponse:
     return allauth.email(request)
 
 
-_reset_code = (PASSWORD_RESET_VERIFICATION_SESSION_KEY, settings.ACCOUNT_PASSWORD_RESET_BY_CODE_TIMEOUT)
+def _if_unchanged(view: View) -> View:
+    """The steps after a reset code was asked for, as long as the account is what it was then."""
+
+    @wraps(view)
+    def step(request: HttpRequest) -> HttpResponse:
+        resets.forget_if_changed(request.session)
+        return view(request)
+
+    return step
+
+
+_reset_code = (resets.SESSION_KEY, settings.ACCOUNT_PASSWORD_RESET_BY_CODE_TIMEOUT)
 
 sign_up = _page(allauth.signup)
 sign_in = _page(allauth.login)
@@ -99,6 +110,6 @@ confirm_password = _page(allauth.reauthenticate)
 change_email = _page(_change_email)
 change_password = _page(allauth.password_change)
 reset_password = _page(allauth.password_reset)
-enter_reset_code = _page(allauth.confirm_password_reset_code, code=_reset_code)
-set_new_password = _page(allauth.complete_password_reset)
+enter_reset_code = _page(_if_unchanged(allauth.confirm_password_reset_code), code=_reset_code)
+set_new_password = _page(_if_unchanged(allauth.complete_password_reset))
 new_password_set = _page(allauth.password_reset_from_key_done)

@@ -1,12 +1,20 @@
 """A new password in place of the present one."""
 
+import functools
+import time
+from collections import Counter
+
 import pytest
+from django.db.models import QuerySet
 from django.test import Client
 from django.urls import reverse
 
+from accounts import emails
 from accounts.adapter import AccountAdapter
 from accounts.models import User
-from tests.people import PASSWORD
+from accounts.services import ChangedMeanwhile, set_password
+from tests.people import PASSWORD, make_alice
+from tests.races.rig import race, tally
 
 from .conftest import shown_errors
 
@@ -55,6 +63,58 @@ def test_only_the_password_is_written(as_alice, alice, mails):
     alice.refresh_from_db()
     assert alice.theme == "dark"
     assert alice.check_password(NEW)
+
+
+def test_the_password_and_the_mail_about_it_are_one(as_alice, alice, mails, monkeypatch):
+    """A process that ends between the two must leave neither."""
+    with monkeypatch.context() as patch:
+        patch.setattr(emails, "password_changed", lambda user: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            as_alice.post(CHANGE, {"oldpassword": PASSWORD, "password1": NEW})
+    alice.refresh_from_db()
+    assert alice.check_password(PASSWORD)
+    assert mails() == []
+
+
+def test_the_mail_is_queued_even_if_the_page_dies_right_after(as_alice, alice, mails, monkeypatch):
+    monkeypatch.setattr(AccountAdapter, "send_notification_mail", lambda *args, **kwargs: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        as_alice.post(CHANGE, {"oldpassword": PASSWORD, "password1": NEW})
+    alice.refresh_from_db()
+    assert alice.check_password(NEW)
+    assert [message.subject for message in mails()] == ["Your password was changed"]
+
+
+def test_of_two_at_the_same_moment_one_wins(alice, mails):
+    """Both gave the present password, which is the present one once only."""
+    first, second = User.objects.get(pk=alice.pk), User.objects.get(pk=alice.pk)
+    AccountAdapter().set_password(first, NEW)
+    with pytest.raises(ChangedMeanwhile):
+        AccountAdapter().set_password(second, "the other phrase")
+    alice.refresh_from_db()
+    assert alice.check_password(NEW)
+    assert len(mails()) == 1
+
+
+def four_at_once(monkeypatch) -> Counter[str]:
+    """Four browsers that all gave the present password; each needs a moment between writing and committing."""
+    alice = make_alice()
+    monkeypatch.setattr(emails, "password_changed", lambda user: time.sleep(0.3))
+    browsers = [User.objects.get(pk=alice.pk) for _ in range(4)]
+    changes = [functools.partial(set_password, user, f"{NEW} {number}") for number, user in enumerate(browsers)]
+    return tally(race(changes))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_many_at_once_one_wins(monkeypatch):
+    assert four_at_once(monkeypatch) == {"ok": 1, "ChangedMeanwhile": 3}
+
+
+@pytest.mark.postgresql  # SQLite has one writer at a time, with or without the lock
+@pytest.mark.django_db(transaction=True)
+def test_control_without_the_lock_several_win(monkeypatch):
+    monkeypatch.setattr(QuerySet, "select_for_update", lambda rows, **how: rows)
+    assert four_at_once(monkeypatch)["ok"] > 1
 
 
 def test_guessing_is_limited(as_alice):

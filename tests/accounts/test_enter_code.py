@@ -67,11 +67,11 @@ def test_a_code_works_once(visitor, signed_up, mails, client):
     assert client.post(ENTER_CODE, {"code": code})["Location"] == SIGN_IN, "nor in another browser"
 
 
-def test_a_code_works_for_15_minutes(visitor, mails):
+def test_a_code_works_for_10_minutes(visitor, mails):
     with time_machine.travel("2026-11-23 10:00", tick=False) as clock:
         visitor.post(SIGN_UP, newcomer())
         code = code_of(mails()[0])
-        clock.shift(14 * 60)
+        clock.shift(9 * 60)
         assert "1 more minute." in visitor.get(ENTER_CODE).text
         clock.shift(61)
         assert visitor.post(ENTER_CODE, {"code": code})["Location"] == SIGN_IN

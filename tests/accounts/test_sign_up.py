@@ -45,7 +45,7 @@ def test_it_works(visitor, mails):
     assert welcome.to == ["newcomer@example.com"]
     page = visitor.get(ENTER_CODE)
     assert "newcomer@example.com" in page.text
-    assert "15 more minutes" in page.text
+    assert "10 more minutes" in page.text
     code = code_of(welcome)
     response = visitor.post(ENTER_CODE, {"code": f" {code[:4]} {code[4:]} "})
     assert (response.status_code, response["Location"]) == (302, reverse("leads:catalogue"))
