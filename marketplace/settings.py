@@ -129,7 +129,7 @@ else:
     DATABASES["default"].setdefault("OPTIONS", {}).update(
         {
             # A stuck session must not hold the others for longer than a person waits.
-            "options": "-c lock_timeout=5s -c statement_timeout=30s -c idle_in_transaction_session_timeout=30s",
+            "options": "-c lock_timeout=2s -c statement_timeout=30s -c idle_in_transaction_session_timeout=30s",
         }
     )
 ATOMIC_REQUESTS = False

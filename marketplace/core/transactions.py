@@ -13,6 +13,7 @@ from .refusals import Busy
 P = ParamSpec("P")
 R = TypeVar("R")
 ATTEMPTS = 4
+PATIENCE = 1.5  # seconds; who waited longer for a lock is told so instead of waiting as long again
 # deadlock, serialization failure, lock not available
 _RETRY = {"40P01", "40001", "55P03"}
 
@@ -23,7 +24,8 @@ def _asks_for_retry(error: DatabaseError) -> bool:
 
 
 def in_transaction(function: Callable[P, R]) -> Callable[P, R]:
-    """Run ``function`` in its own transaction, up to 4 times when the database asks for it, 10 to 200 ms apart.
+    """Run ``function`` in its own transaction, up to 4 times when the database asks for it, 10 to 200 ms apart, the
+    last one begun within 1.5 seconds.
 
     Inside an outer transaction it joins, under a savepoint: only the outermost may start again.
 
@@ -36,6 +38,7 @@ def in_transaction(function: Callable[P, R]) -> Callable[P, R]:
         if transaction.get_connection().in_atomic_block:
             with transaction.atomic():  # a savepoint: a refusal undoes what the function wrote, even if it is caught
                 return function(*args, **kwargs)
+        started = time.monotonic()
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 with transaction.atomic():
@@ -43,7 +46,7 @@ def in_transaction(function: Callable[P, R]) -> Callable[P, R]:
             except DatabaseError as error:
                 if not _asks_for_retry(error):
                     raise
-                if attempt == ATTEMPTS:
+                if attempt == ATTEMPTS or time.monotonic() - started > PATIENCE:
                     raise Busy from error
                 time.sleep(random.uniform(0.01, 0.2))  # noqa: S311 - jitter, no secret
         raise AssertionError("unreachable")

@@ -1,15 +1,23 @@
 """The turnstile before SQLite's single writer."""
 
+import fcntl
+import os
 import subprocess
 import sys
 import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
-from django.db import IntegrityError, connection, connections, transaction
+from django.db import IntegrityError, OperationalError, connection, connections, transaction
 
+from marketplace.core import transactions
 from marketplace.core.models import Heartbeat
+from marketplace.core.refusals import Busy
 from marketplace.core.sqlite import base
+from marketplace.core.transactions import in_transaction
 from tests.races.rig import race, tally
 
 pytestmark = [pytest.mark.sqlite, pytest.mark.django_db(transaction=True)]
@@ -57,12 +65,15 @@ def test_a_second_writer_waits_for_the_first():
     assert order == ["first", "second"]
 
 
+def turnstile() -> str:
+    return f"{connection.settings_dict['NAME']}.turnstile"
+
+
 def test_a_killed_writer_gives_it_back():
     """The kernel drops the lock with the process; nobody has to clean up."""
-    path = connection.settings_dict["NAME"]
     code = (
         "import fcntl, os, sys, signal\n"
-        f"file = os.open({str(path) + '.turnstile'!r}, os.O_RDWR)\n"
+        f"file = os.open({turnstile()!r}, os.O_RDWR)\n"
         "fcntl.flock(file, fcntl.LOCK_EX)\n"
         "print('locked', flush=True)\n"
         "sys.stdin.read()\n"
@@ -74,6 +85,113 @@ def test_a_killed_writer_gives_it_back():
         assert holder.wait(5) != 0
     holder.stdin.close()
     holder.stdout.close()
+
+
+# --- a single statement outside a transaction -------------------------------------------------------------------------
+
+MOMENT = "2026-01-01T00:00Z"
+
+
+def single_statements() -> list[str]:
+    """Write without a transaction in every way we know; returns the statements the database ran out of turn."""
+    out_of_turn: list[str] = []
+    connection.ensure_connection()
+    connection.connection.set_trace_callback(
+        lambda statement: None if connection._inside else out_of_turn.append(statement.split()[0])
+    )
+    try:
+        Heartbeat.objects.create(at=MOMENT)
+        beat = Heartbeat.objects.get()
+        beat.save()
+        Heartbeat.objects.update(at=MOMENT)
+        with connection.cursor() as cursor:
+            cursor.execute("  update core_heartbeat set at = at")
+            cursor.executemany("UPDATE core_heartbeat SET at = %s", [[MOMENT], [MOMENT]])
+        Heartbeat.objects.filter(pk=1).delete()
+    finally:
+        connection.connection.set_trace_callback(None)
+    assert not connection._inside
+    return out_of_turn
+
+
+def test_a_single_statement_that_writes_waits_for_its_turn_too():
+    assert set(single_statements()) == {"SELECT"}
+
+
+def test_control_with_the_cursor_of_django_it_does_not(monkeypatch):
+    monkeypatch.setattr(base.DatabaseWrapper, "create_cursor", base.base.DatabaseWrapper.create_cursor)
+    assert {"INSERT", "UPDATE"} <= set(single_statements())
+
+
+def test_looking_waits_for_nobody():
+    with held(), connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+        assert list(Heartbeat.objects.all()) == []
+
+
+# --- a turn that does not come ----------------------------------------------------------------------------------------
+
+
+@contextmanager
+def held() -> Iterator[None]:
+    """Somebody else has the turnstile."""
+    file = os.open(turnstile(), os.O_RDWR | os.O_CREAT)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(file)
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    """A connection that waits for a moment only."""
+    connection.ensure_connection()
+    monkeypatch.setitem(connection.settings_dict["OPTIONS"], "timeout", 0.2)
+
+
+def test_waiting_ends(impatient):
+    for write in (lambda: Heartbeat.objects.update(at=MOMENT), lambda: transaction.atomic().__enter__()):
+        with held(), pytest.raises(OperationalError, match="database is locked"):
+            write()
+        assert not connection._inside
+    time.sleep(0.1)
+    with transaction.atomic():
+        assert connection._inside
+        assert not free(), "it is our lock, though the two waits that were given up got theirs in the meantime"
+    assert free()
+
+
+def free() -> bool:
+    file = os.open(turnstile(), os.O_RDWR)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(file)
+    return True
+
+
+def test_who_waited_in_vain_is_told_that_the_site_is_busy(impatient, monkeypatch):
+    monkeypatch.setattr(transactions, "PATIENCE", 0.1)
+    with held(), pytest.raises(Busy):
+        in_transaction(lambda: None)()
+
+
+def test_a_wait_that_is_broken_off_leaves_no_lock(monkeypatch):
+    """A task's time limit raises in the middle of anything."""
+
+    def broken_off(*args):
+        raise KeyboardInterrupt
+
+    connection.ensure_connection()
+    with held(), monkeypatch.context() as patch:
+        patch.setattr(base.threading.Thread, "join", broken_off)
+        with pytest.raises(KeyboardInterrupt):
+            Heartbeat.objects.update(at=MOMENT)
+    time.sleep(0.1)
+    assert free()
 
 
 def test_a_network_file_system_is_refused(monkeypatch):
