@@ -25,7 +25,10 @@ def main(port: int, seconds: float, leads: int, file: str) -> None:
         body = urlencode({"csrfmiddlewaretoken": TOKEN, "key": new_id(), "price_seen": PRICE})
         headers = {
             "Content-Type": "application/x-www-form-urlencoded",
-            "Cookie": f"sessionid={dice.choice(sessions)}; csrftoken={TOKEN}",
+            "Cookie": f"__Host-sessionid={dice.choice(sessions)}; __Host-csrftoken={TOKEN}",
+            "X-Forwarded-Proto": "https",  # as the proxy in front says it
+            "Host": "127.0.0.1",
+            "Origin": "https://127.0.0.1",
         }
         connection.request("POST", f"/leads/bench{dice.randint(1, leads)}/buy/", body, headers)
         answer = connection.getresponse()

@@ -69,14 +69,16 @@ class Market:
         self.env = {
             "PATH": os.environ["PATH"],
             "DJANGO_SETTINGS_MODULE": "marketplace.settings",
-            "DEBUG": "true",
             "LEADFAIR_VAR": os.environ["LEADFAIR_VAR"],
             "SECRET_KEY": "bench" * 12,
             "SEALING_KEYS": key,
             "DIGEST_KEYS": key,
             "DATABASE_URL": self.url,
             "REDIS_URL": os.environ["TEST_REDIS_URL"],
-            "SITE_URL": "http://127.0.0.1",
+            "SITE_URL": "https://127.0.0.1",
+            "STRIPE_SECRET_KEY": "sk_test_bench",
+            "STRIPE_WEBHOOK_SECRETS": "whsec_bench",
+            "TRUSTED_PROXY_COUNT": "1",
             "LOG_LEVEL": "ERROR",
             "PYTHONPATH": str(ROOT),
         }
