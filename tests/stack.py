@@ -22,7 +22,7 @@ import time
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urljoin, urlsplit, urlunsplit
 
 import psycopg
 import redis
@@ -243,3 +243,31 @@ class Stack:
         found = re.search(r"^\s*([A-Z0-9]{3,4}-?[A-Z0-9]{3,4})\s*$", body.get_content(), re.MULTILINE)
         assert found, body.get_content()
         return found[1]
+
+
+class Browser:
+    """Somebody's browser without a screen: cookies, forms, and their IP as the proxy reports it."""
+
+    def __init__(self, stack: Stack, ip: str = "192.0.2.1") -> None:
+        self.stack = stack
+        self.http = requests.Session()
+        self.http.headers.update({"X-Forwarded-For": ip, "User-Agent": "CanaryBrowser/1.0"})
+
+    def get(self, path: str, status: int = 200) -> requests.Response:
+        answer = self.http.get(path if path.startswith("http") else f"{self.stack.url}{path}", timeout=15)
+        assert answer.status_code == status, (path, answer.status_code)
+        return answer
+
+    def submit(self, page: requests.Response, action: str, status: int = 200, **fields: str) -> requests.Response:
+        """Send the form of the page's main part whose address contains ``action``, with its hidden fields and ours;
+        the answer, or the page it leads to, has this ``status``."""
+        main = page.text.partition("<main")[2].partition("</main>")[0]
+        for form in re.findall(r"<form.*?</form>", main, re.DOTALL):
+            target = re.search(r'action="([^"]*)"', form[: form.index(">")])
+            url = urljoin(page.url, target[1].replace("&amp;", "&") if target else "")
+            if action in url:
+                hidden = dict(re.findall(r'<input type="hidden" name="([\w-]+)" value="([^"]*)"', form))
+                answer = self.http.post(url, data=hidden | fields, timeout=15)
+                assert answer.status_code == status, (url, answer.status_code, answer.text[-2000:])
+                return answer
+        raise AssertionError(f"no form for {action} on {page.url}")

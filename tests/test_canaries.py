@@ -11,9 +11,8 @@ from collections.abc import Iterator
 
 import psycopg
 import redis
-import requests
 
-from tests.stack import ON_POSTGRESQL, Stack
+from tests.stack import ON_POSTGRESQL, Browser, Stack
 
 EMAIL, IP = "canary-zq77@example.net", "203.0.113.77"
 PHONE_DIGITS = "6145550177"
@@ -22,37 +21,9 @@ CANARIES = [EMAIL, "canary-zq77", IP, PHONE_DIGITS, "614-555-0177", "(614) 555-0
 STAFF, STAFF_PASSWORD, STAFF_IP = "charlie@example.com", "correct horse battery", "203.0.113.78"
 
 
-class Browser:
-    """Somebody's browser: cookies, forms, and their IP as the proxy reports it."""
-
-    def __init__(self, stack: Stack, ip: str = IP) -> None:
-        self.stack = stack
-        self.http = requests.Session()
-        self.http.headers.update({"X-Forwarded-For": ip, "User-Agent": "CanaryBrowser/1.0"})
-
-    def get(self, path: str, status: int = 200) -> requests.Response:
-        answer = self.http.get(path if path.startswith("http") else f"{self.stack.url}{path}", timeout=15)
-        assert answer.status_code == status, (path, answer.status_code)
-        return answer
-
-    def submit(self, page: requests.Response, action: str, status: int = 200, **fields: str) -> requests.Response:
-        """Send the form of the page's main part whose address contains ``action``, with its hidden fields and ours;
-        the answer, or the page it leads to, has this ``status``."""
-        main = page.text.partition("<main")[2].partition("</main>")[0]
-        for form in re.findall(r"<form.*?</form>", main, re.DOTALL):
-            target = re.search(r'action="([^"]*)"', form[: form.index(">")])
-            url = requests.compat.urljoin(page.url, target[1].replace("&amp;", "&") if target else "")
-            if action in url:
-                hidden = dict(re.findall(r'<input type="hidden" name="([\w-]+)" value="([^"]*)"', form))
-                answer = self.http.post(url, data=hidden | fields, timeout=15)
-                assert answer.status_code == status, (url, answer.status_code, answer.text[-2000:])
-                return answer
-        raise AssertionError(f"no form for {action} on {page.url}")
-
-
 def journey(stack: Stack) -> None:
     """Sign up, verify, profile, deposit, buy, note, export, change of password, sign out and in again."""
-    browser = Browser(stack)
+    browser = Browser(stack, IP)
     page = browser.get("/accounts/signup/")
     terms = {"adult": "on", "terms": "on"}
     page = browser.submit(page, "signup", email=EMAIL, handle="Canary", password1=PASSWORD, **terms)
@@ -252,7 +223,7 @@ def test_the_journey_leaves_no_trace():
         stack.stop("worker")  # what is queued from here on stays in the broker to be looked at
         stack.stop("beat")
         time.sleep(1)  # a worker is called twice a second at most
-        browser = Browser(stack)
+        browser = Browser(stack, IP)
         browser.submit(browser.get("/accounts/password/reset/"), "reset", email=EMAIL)
 
         everything = held(stack)

@@ -6,11 +6,25 @@ import io
 import re
 
 import pytest
+from playwright.sync_api import Page
 
 from tests.browser.conftest import watch
 
 pytestmark = [pytest.mark.browser]
 PASSWORD = "seven green bicycles"
+
+
+class Screens:
+    """The pages that a person gets to see one after the other: the browser's own word, without what redirects pass by.
+    A page that is loaded again is no other screen."""
+
+    def __init__(self, page: Page) -> None:
+        self.seen: list[str] = []
+        page.on("framenavigated", lambda frame: self.note(frame.url) if frame == page.main_frame else None)
+
+    def note(self, address: str) -> None:
+        if self.seen[-1:] != [address]:
+            self.seen.append(address)
 
 
 @pytest.mark.parametrize("javascript", [True, False], ids=["javascript", "no-javascript"])
@@ -19,10 +33,7 @@ def test_from_sign_up_to_the_phone_number_and_the_export(stack, open_browser, ja
     address = f"{name.lower()}@example.org"
     page = open_browser(javascript=javascript).new_page()
     seen = watch(page)
-    screens = []
-
-    def on_screen(what: str) -> None:
-        screens.append((what, page.url))
+    screens = Screens(page)
 
     # A visitor finds a lead and wants it.
     page.goto("/leads/?max=100&mode=shared")
@@ -30,9 +41,10 @@ def test_from_sign_up_to_the_phone_number_and_the_export(stack, open_browser, ja
     lead_path = page.url.removeprefix(stack.url)
     assert re.fullmatch(r"/leads/\w+/", lead_path)
     assert "tel:" not in page.content()
+    screens.seen.clear()
     page.locator(f'a[href="{lead_path}buy/"]').first.click()
 
-    on_screen("sign-up")
+    # 1: sign-up
     page.get_by_label("Email").fill(address)
     page.get_by_label("Public name").fill(name)
     page.get_by_label("Password").fill(PASSWORD)
@@ -40,16 +52,16 @@ def test_from_sign_up_to_the_phone_number_and_the_export(stack, open_browser, ja
     page.get_by_label("I agree to the terms of use").check()
     page.locator("main").get_by_role("button", name="Sign up").click()
 
-    on_screen("code")
+    # 2: code
     page.get_by_label(re.compile("code", re.IGNORECASE)).fill(stack.code_for(address))
     page.locator("main").get_by_role("button", name="Continue").click()
 
-    on_screen("amount with notice")
+    # 3: amount with notice
     assert page.url.startswith(f"{stack.url}/wallet/add/")
     page.get_by_label("$500.00", exact=False).first.check()
     page.get_by_role("button", name=re.compile("Continue to")).click()
 
-    on_screen("card")
+    # 4: card
     assert page.url.startswith(stack.processor.url)
     page.locator("[name=number]").fill("4242 4242 4242 4242")
     page.locator("[name=expiry]").fill("12/39")
@@ -58,16 +70,18 @@ def test_from_sign_up_to_the_phone_number_and_the_export(stack, open_browser, ja
     page.locator("[name=email]").fill(address)
     page.get_by_role("button", name=re.compile("Pay")).click()
 
-    on_screen("return page with the lead's confirmation")
+    # 5: return page with the lead's confirmation
     assert page.url.startswith(f"{stack.url}/wallet/deposits/")
     assert "and show contact" in page.locator("main").inner_text(), page.locator("main").inner_text()
     page.get_by_role("button", name=re.compile(r"Pay \$[\d,.]+ and show contact")).click()
 
-    on_screen("contact")
+    # 6: contact
     assert re.fullmatch(rf"{re.escape(stack.url)}/my-leads/\w+/", page.url)
     phone = page.locator('a[href^="tel:"]').first
     assert re.fullmatch(r"tel:\+1\d{10}", phone.get_attribute("href"))
-    assert len(screens) <= 6, screens
+    assert screens.seen[0].startswith(f"{stack.url}/accounts/signup/")
+    assert screens.seen[-1] == page.url
+    assert len(screens.seen) == 6, screens.seen
 
     # Work it: stage, note, list, search, export.
     page.locator("select[name=stage]").select_option("contacted")

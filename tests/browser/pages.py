@@ -1,0 +1,315 @@
+"""Every page of the site in every state: those with an address, and those that only an answer to a form shows."""
+
+import re
+from dataclasses import dataclass
+
+import requests
+
+from tests.stack import ROOT, Browser, Stack
+
+_FACTS = """
+from datetime import timedelta
+from importlib import import_module
+from django.conf import settings
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
+from django.core.mail import EmailMessage, get_connection
+from django.db import transaction
+from accounts.models import User
+from marketplace.core import clock
+from marketplace.core.ids import new_id
+from marketplace.leads.models import Consent, Lead
+from marketplace.ledger import services as ledger
+from marketplace.purchases.models import Purchase
+from marketplace.purchases.services import add_note, buy_lead
+from marketplace.wallet import deposits
+from marketplace.wallet.models import Deposit, Dispute, Refund
+from tests.people import make_member
+from tests.stock import make_lead
+
+now = clock.now()
+
+def session_of(user):
+    session = import_module(settings.SESSION_ENGINE).SessionStore()
+    session[SESSION_KEY] = str(user.pk)
+    session[BACKEND_SESSION_KEY] = settings.AUTHENTICATION_BACKENDS[0]
+    session[HASH_SESSION_KEY] = user.get_session_auth_hash()
+    session.create()
+    return session.session_key
+
+def demo(name):
+    return User.objects.get(email=f"{name}@example.com")
+
+def deposit(buyer, **changes):
+    values = {"amount_cents": 5_000, "created_at": now, "expires_at": now + timedelta(minutes=35)} | changes
+    if values.get("state") == "paid":
+        values |= {"received_cents": 5_000, "paid_at": now, "intent_id": f"pi_{new_id()}"}
+    return Deposit.objects.create(buyer=buyer, **values)
+
+alice, bob = demo("alice"), demo("bob")
+bought = Purchase.objects.filter(buyer=alice).select_related("lead").order_by("id").first()
+add_note(bought, "Call back on Friday.")
+again = [make_lead(buyers=3, price_cents=20_00, phone="+16145550199") for _ in range(2)]
+mine = buy_lead(alice, again[0], price_seen=20_00, key=new_id())
+revoked = make_lead(price_cents=20_00)
+withdrew = buy_lead(alice, revoked, price_seen=20_00, key=new_id())
+Consent.objects.filter(pk=revoked.consent_id).update(revoked_at=now)
+sold = make_lead(price_cents=20_00)
+buy_lead(bob, sold, price_seen=20_00, key=new_id())
+withdrawn = make_lead()
+Lead.objects.filter(pk=withdrawn.pk).update(status="withdrawn")
+far = make_lead(buyers=3, price_cents=20_00, state="TX", city="Austin", postal_code="73301")
+free = make_lead(buyers=3, price_cents=20_00)
+dear = make_lead(buyers=3, price_cents=90_000_00)
+
+nadia = make_member("Nadia", cents=10_00)
+owen = make_member("Owen")
+with transaction.atomic():
+    ledger.take_out(ledger.lock(owen.pk), "processor", 12_00, kind="refund", reference="test:owed")
+deposit(owen, state="processing")
+dora = make_member("Dora", cents=100_00)
+disputed = deposit(dora, state="paid")
+Dispute.objects.create(
+    processor_id="du_dora", deposit=disputed, buyer=dora, amount_cents=5_000, state="needs_response", is_open=True,
+    seen_at=now,
+)
+tom = User.objects.create_user("tom@example.com", "Tom", "correct horse battery", email_verified_at=now)
+una = User.objects.create_user("una@example.com", "Una", "correct horse battery")
+make_member("Zoe")
+
+refunded = deposit(alice, state="paid")
+Refund.objects.create(processor_id="re_1", deposit=refunded, amount_cents=2_000, state="succeeded", seen_at=now)
+Dispute.objects.create(
+    processor_id="du_1", deposit=refunded, buyer=alice, amount_cents=3_000, state="won", is_open=False, seen_at=now
+)
+opened, _ = deposits.start_deposit(alice, 5_000)
+
+text = "Your code is\\n\\n1234 5678\\n\\nhttps://leadfair.example/terms/"
+mail = EmailMessage("Your code", text, to=["nora@example.org"])
+get_connection("marketplace.mail.backends.OneFilePerMessage").send_messages([mail])
+
+answer = {
+    "session": {
+        **{name: session_of(demo(name)) for name in ("alice", "charlie", "dana")},
+        **{user.handle.lower(): session_of(user) for user in (nadia, owen, dora, tom, una)},
+    },
+    "lead": free.public_id,
+    "exclusive": Lead.objects.on_sale().exclusive().latest("id").public_id,
+    "sold": sold.public_id,
+    "withdrawn": withdrawn.public_id,
+    "far": far.public_id,
+    "dear": dear.public_id,
+    "same_person": again[1].public_id,
+    "bought": bought.public_id,
+    "bought_lead": bought.lead.public_id,
+    "withdrew": withdrew.public_id,
+    "mail": next(settings.MAIL_FILES.glob("*.eml")).name,
+    "keys": [new_id() for _ in range(20)],
+    "deposit": {
+        "paid": Deposit.objects.filter(buyer=alice, state="paid").earliest("id").public_id,
+        "refunded": refunded.public_id,
+        "open": opened.public_id,
+        "unknown": deposit(alice, state="open", session_id="cs_that_nobody_knows").public_id,
+        "created": deposit(alice).public_id,
+        "processing": deposit(alice, state="processing").public_id,
+        "expired": deposit(alice, state="expired").public_id,
+        "failed": deposit(alice, state="failed", lead_id=free.public_id).public_id,
+        **{
+            f"back_to_{name}": deposit(alice, state="paid", lead_id=lead.public_id).public_id
+            for name, lead in (("lead", free), ("sold", sold), ("mine", bought.lead), ("dear", dear))
+        },
+        "back_to_nothing": deposit(owen, state="paid", lead_id=free.public_id).public_id,
+    },
+}
+"""
+
+
+def facts_of(stack: Stack) -> dict:
+    """The members, leads and deposits that the pages are about, made on the running site's database."""
+    return stack.python(_FACTS)
+
+
+def addresses(facts: dict) -> dict[str, list[str]]:
+    """Every address, by who looks at it. Support and finance look at what the demo lets them see."""
+    lead, mine, deposit = facts["lead"], facts["bought"], facts["deposit"]
+    return {
+        "visitor": [
+            "/",
+            "/leads/",
+            "/leads/?vertical=auto-insurance&state=OH&sort=price",
+            "/leads/?mode=exclusive&age=7d",
+            "/leads/?max=abc",
+            "/leads/?vertical=personal-injury&state=VT&max=2",
+            f"/leads/{lead}/",
+            f"/leads/{facts['exclusive']}/",
+            f"/leads/{facts['sold']}/",
+            f"/leads/{facts['withdrawn']}/",
+            "/terms/",
+            "/accounts/signup/",
+            f"/accounts/signup/?next=/leads/{lead}/buy/",
+            "/accounts/login/",
+            "/accounts/inactive/",
+            "/accounts/password/reset/",
+            "/accounts/password/reset/done/",
+            "/nowhere/",
+            "/demo/mailbox/",
+            f"/demo/mailbox/{facts['mail']}/",
+        ],
+        "alice": [
+            "/",
+            "/leads/",
+            f"/leads/{lead}/",
+            f"/leads/{facts['far']}/",
+            f"/leads/{facts['bought_lead']}/",
+            f"/leads/{lead}/buy/",
+            f"/leads/{facts['far']}/buy/",
+            f"/leads/{facts['dear']}/buy/",
+            "/my-leads/",
+            "/my-leads/?stage=new",
+            "/my-leads/?stage=won",
+            "/my-leads/?q=nobodyhasthisname",
+            f"/my-leads/{mine}/",
+            f"/my-leads/{facts['withdrew']}/",
+            "/wallet/",
+            "/wallet/?kind=deposit",
+            "/wallet/?from=tomorrow",
+            "/wallet/add/",
+            f"/wallet/add/?lead={lead}",
+            "/wallet/billing/",
+            *(f"/wallet/deposits/{deposit[state]}/?still=1" for state in deposit if state != "back_to_nothing"),
+            f"/wallet/deposits/{deposit['open']}/?cancelled=1",
+            f"/wallet/deposits/{deposit['paid']}/receipt/",
+            f"/wallet/deposits/{deposit['refunded']}/receipt/",
+            "/account/",
+            "/accounts/reauthenticate/",
+            "/accounts/password/change/",
+            "/accounts/logout/",
+            "/nowhere/",
+        ],
+        "nadia": ["/my-leads/", "/wallet/", f"/leads/{lead}/buy/"],
+        "owen": ["/wallet/", "/wallet/add/", f"/wallet/deposits/{deposit['back_to_nothing']}/"],
+    }
+
+
+def admin_addresses(stack: Stack, facts: dict) -> dict[str, list[str]]:
+    """The pages of the admin that support and finance can open: each list, one row of it, and the history of one."""
+    pages = {}
+    for who in ("charlie", "dana"):
+        browser = member(stack, facts, who)
+        lists = sorted(set(re.findall(r'href="(/admin/\w+/\w+/)"', browser.get("/admin/").text)))
+        found = [re.search(rf'href="({path}[^/"]+/)change/', browser.get(path).text) for path in lists]
+        rows = [row[1] for row in found if row]
+        pages[who] = ["/admin/", *lists, *(f"{row}change/" for row in rows), f"{rows[-1]}history/"]
+    return pages
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the site answered to a form: the page without the steps that lead to it."""
+
+    name: str
+    path: str
+    status: int
+    body: str
+    policy: str
+
+    @classmethod
+    def of(cls, name: str, answer: requests.Response) -> "Answer":
+        path = "/" + answer.url.split("/", 3)[3]
+        return cls(name, path, answer.status_code, answer.text, answer.headers["Content-Security-Policy"])
+
+
+def member(stack: Stack, facts: dict, who: str) -> Browser:
+    """The browser of somebody who is signed in."""
+    browser = Browser(stack)
+    browser.http.cookies.set("sessionid", facts["session"][who])
+    return browser
+
+
+def answers(stack: Stack, facts: dict) -> list[Answer]:
+    """Every page that needs steps: codes, refusals, errors."""
+    found = [*_entrance(stack), *_own_account(stack), *_not_bought(stack, facts), *_errors(stack, facts)]
+    return [Answer.of(name, answer) for name, answer in found] + _static(found[0][1])
+
+
+def _entrance(stack: Stack):
+    """Signing up and a forgotten password, up to the last page of each."""
+    browser, email, password = Browser(stack), "iris@example.org", "nine purple umbrellas"
+    fields = {"email": email, "handle": "Iris", "password1": password, "adult": "on", "terms": "on"}
+    code = browser.submit(browser.get("/accounts/signup/"), "signup", **fields)
+    yield "sign-up code", code
+    yield "sign-up code, wrong", browser.submit(code, "confirm-email", 422, code="00000000")
+    browser.submit(code, "confirm-email", code=stack.code_for(email))
+
+    browser = Browser(stack)
+    code = browser.submit(browser.get("/accounts/password/reset/"), "reset", email=email)
+    yield "reset code", code
+    yield "reset code, wrong", browser.submit(code, "reset/confirm", 422, code="00000000")
+    choose = browser.submit(code, "reset/confirm", code=stack.code_for(email, 2))
+    yield "new password", choose
+    yield "new password, too short", browser.submit(choose, "complete", 422, password1="short")
+
+
+def _own_account(stack: Stack):
+    """A new email, which asks for the password first, and mistakes in the forms about oneself."""
+    browser = Browser(stack)
+    fields = {"login": "zoe@example.com", "password": "correct horse battery"}
+    browser.submit(browser.get("/accounts/login/"), "login", **fields)
+    page = browser.get("/accounts/email/")
+    yield "confirm password, wrong", browser.submit(page, "reauthenticate", 422, password="wrong")
+    page = browser.submit(page, "reauthenticate", password=fields["password"])
+    yield "new email", page
+    yield "new email, none", browser.submit(page, "email", 422, email="nobody", action_add="1")
+    code = browser.submit(page, "accounts/email", email="zoe.new@example.org", action_add="1")
+    yield "code for the new email", code
+    page = browser.get("/accounts/password/change/")
+    yield "new password, wrong", browser.submit(page, "change", 422, oldpassword="wrong", password1="short")
+
+
+def _not_bought(stack: Stack, facts: dict):
+    """Every reason for which a press on the buy button buys nothing."""
+    keys = iter(facts["keys"])
+
+    def press(who: str, lead: str, cents: int, status: int = 409, key: str = "") -> requests.Response:
+        browser = member(stack, facts, who)
+        token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', browser.get("/account/").text)
+        assert token
+        fields = {"csrfmiddlewaretoken": token[1], "key": key or next(keys), "price_seen": cents or ""}
+        answer = browser.http.post(f"{stack.url}/leads/{facts[lead]}/buy/", data=fields, timeout=15)
+        assert answer.status_code == status, (who, lead, answer.status_code)
+        return answer
+
+    yield "sold", press("alice", "sold", 2000)
+    yield "withdrawn", press("alice", "withdrawn", 2000)
+    yield "price changed", press("alice", "lead", 1900)
+    yield "price changed, too little money", press("nadia", "lead", 900)
+    yield "too little money", press("nadia", "lead", 2000)
+    yield "bought before", press("alice", "bought_lead", 2000)
+    yield "same person", press("alice", "same_person", 2000)
+    used = next(keys)
+    press("alice", "far", 2000, 200, key=used)
+    yield "form used before", press("alice", "lead", 2000, key=used)
+    yield "owes", press("owen", "lead", 2000, 403)
+    yield "disputes", press("dora", "lead", 2000, 403)
+    yield "never agreed", press("tom", "lead", 2000, 403)
+    yield "incomplete", press("alice", "lead", 0, 422)
+
+
+def _errors(stack: Stack, facts: dict):
+    alice, una, visitor = member(stack, facts, "alice"), member(stack, facts, "una"), Browser(stack)
+    yield "403_csrf", alice.http.post(f"{stack.url}/leads/{facts['lead']}/buy/", data={}, timeout=15)
+    elsewhere = {"Origin": "https://elsewhere.example"}
+    yield "403", visitor.http.post(f"{stack.url}/theme/", data={"theme": "dark"}, headers=elsewhere, timeout=15)
+    yield "404", visitor.get("/nowhere/", 404)
+    yield "refusal", una.get("/wallet/add/", 403)
+    page = visitor.get("/accounts/login/")
+    wrong = {"login": "somebody@example.org", "password": "wrong password"}
+    for _ in range(5):
+        visitor.submit(page, "login", 422, **wrong)
+    yield "429", visitor.submit(page, "login", 429, **wrong)
+
+
+def _static(like: requests.Response) -> list[Answer]:
+    """Pages that are shown as they lie in templates/, when nothing else works; the demo shows Django's instead."""
+    policy = like.headers["Content-Security-Policy"]
+    files = {file.stem: file.read_text() for file in sorted((ROOT / "templates").glob("[45]??.html"))}
+    return [Answer(name, f"/{name}/", int(name), text, policy) for name, text in files.items() if "{%" not in text]
