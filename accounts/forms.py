@@ -4,6 +4,7 @@ from functools import cache
 from typing import Any
 
 from allauth.account import forms as allauth
+from allauth.account.utils import complete_signup, get_next_redirect_url
 from django import forms
 from django.contrib.admin.forms import AdminAuthenticationForm
 from django.contrib.auth.hashers import make_password
@@ -65,7 +66,7 @@ class PlainFields:
             if isinstance(field, forms.EmailField):
                 field.validators.append(MaxLengthValidator(EMAIL_LENGTH))
                 field.widget.attrs["maxlength"] = EMAIL_LENGTH
-            if not isinstance(field, forms.BooleanField):
+            if field.label and not isinstance(field, forms.BooleanField):
                 field.error_messages["required"] = f"Please enter the {str(field.label).lower()}."
 
 
@@ -84,7 +85,7 @@ class SignupForm(PlainFields, allauth.SignupForm):
         error_messages={"required": "Leadfair is for people of 18 or older."},
     )
     terms = forms.BooleanField(error_messages={"required": "Please read and accept the terms."})
-    terms_sha256 = forms.CharField(widget=forms.HiddenInput)
+    terms_sha256 = forms.CharField(widget=forms.HiddenInput, required=False)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -110,16 +111,21 @@ class SignupForm(PlainFields, allauth.SignupForm):
             data["terms_sha256"] = self.terms_version.sha256
             data.pop("terms", None)
             self.data = data
-            self.add_error("terms", "The terms changed while you were reading. Please read them and agree again.")
+            what = "The terms changed while you were reading." if shown else "It is not clear which terms you saw."
+            self.add_error("terms", f"{what} Please read them and agree again.")
         return shown
 
     def try_save(self, request: HttpRequest) -> tuple[User | None, HttpResponse | None]:
         # One hash whether or not the address is known, and outside the transaction: the time tells nothing and no
         # other writer waits for it.
         self.password_hash = make_password(self.cleaned_data["password1"])
+        # Who was to stay signed in on this browser was somebody else (AL-23).
+        request.session.set_expiry(0)
         try:
+            # allauth would commit the account before it asks the limit and queues the code.
             with transaction.atomic():
-                return super().try_save(request)
+                user, response = super().try_save(request)
+                return user, response or complete_signup(request, user, None, get_next_redirect_url(request))
         except IntegrityError:  # somebody else signed up with this address between our look and our write
             self.account_already_exists = True
             return super().try_save(request)

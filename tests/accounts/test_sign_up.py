@@ -4,16 +4,21 @@ import threading
 from datetime import date
 
 import pytest
+from allauth.account import forms as allauth_forms
 from allauth.account.models import EmailAddress
+from django.contrib.sessions.backends.db import SessionStore
+from django.core.cache import cache
 from django.db import connection
 from django.test import Client
 from django.urls import reverse
 
-from accounts import emails
+from accounts import emails, services
 from accounts.forms import SignupForm
 from accounts.models import User
 from accounts.validators import validate_handle
-from privacy.policy.models import Document, PolicyVersion
+from marketplace.core import wake
+from marketplace.mail.models import OutgoingEmail
+from privacy.policy.models import Acceptance, Document, PolicyVersion
 from privacy.policy.services import in_force, sha256_of
 
 from .conftest import (
@@ -21,6 +26,7 @@ from .conftest import (
     NO_ADDRESSES,
     PASSWORD,
     SIGN_IN,
+    SIGN_OUT,
     SIGN_UP,
     code_of,
     make_unverified,
@@ -149,7 +155,18 @@ def test_the_terms_that_were_shown_are_agreed_to(visitor):
 def test_an_agreement_to_other_words_is_none(visitor, fake):
     response = visitor.post(SIGN_UP, newcomer(terms_sha256=fake))
     assert response.status_code == 422
+    assert "read them and agree again" in shown_errors(response)["terms"][0]
     assert not User.objects.exists()
+
+
+def test_a_form_that_names_no_terms_is_shown_them(visitor):
+    form = newcomer()
+    del form["terms_sha256"]
+    response = visitor.post(SIGN_UP, form)
+    assert shown_errors(response) == {
+        "terms": ["It is not clear which terms you saw. Please read them and agree again."]
+    }
+    assert f'value="{in_force(Document.TERMS).sha256}"' in response.text
 
 
 def test_the_lead_one_wanted_survives(visitor, mails):
@@ -203,16 +220,67 @@ def test_exactly_one_welcome_mail_for_a_sign_up(visitor, mails, settings):
     assert subjects == ["Welcome to Leadfair: your code", "Your code for Leadfair", "Your code for Leadfair"]
 
 
-def test_a_sign_up_that_died_before_its_mail_gets_it_later(visitor, mails, monkeypatch, settings):
-    settings.ACCOUNT_RATE_LIMITS = settings.ACCOUNT_RATE_LIMITS | {"confirm_email": ""}
+def nothing_is_stored() -> bool:
+    return not any(table.objects.exists() for table in (User, EmailAddress, Acceptance, OutgoingEmail))
+
+
+@pytest.mark.parametrize(
+    ("room", "step"),
+    [
+        (services, "accept"),
+        (allauth_forms, "setup_user_email"),
+        (emails, "welcome"),
+        (emails, "send"),
+        (wake, "after_commit"),
+    ],
+)
+def test_a_sign_up_that_dies_half_way_leaves_nothing(visitor, mails, monkeypatch, room, step):
+    """Neither an account without a mail nor one without the terms; the next try is a first one."""
     with monkeypatch.context() as patch:
-        patch.setattr(emails, "welcome", lambda *args, **kwargs: 1 / 0)
+        patch.setattr(room, step, lambda *args, **kwargs: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             visitor.post(SIGN_UP, newcomer())
-    assert User.objects.filter(email="newcomer@example.com").exists()
-    assert mails() == []
-    Client().post(SIGN_IN, {"login": "newcomer@example.com", "password": PASSWORD})
+    assert nothing_is_stored()
+    cache.clear()
+    assert visitor.post(SIGN_UP, newcomer())["Location"] == ENTER_CODE
     assert [message.subject for message in mails()] == ["Welcome to Leadfair: your code"]
+
+
+def test_a_sign_up_that_dies_afterwards_has_its_welcome_mail(visitor, mails, monkeypatch):
+    """The account is there, the page was not seen: signing in gets a further code, and no second welcome."""
+    with monkeypatch.context() as patch:
+        patch.setattr(SessionStore, "save", lambda *args, **kwargs: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            visitor.post(SIGN_UP, newcomer())
+    cache.clear()
+    Client().post(SIGN_IN, {"login": "newcomer@example.com", "password": PASSWORD})
+    assert [message.subject for message in mails()] == ["Welcome to Leadfair: your code", "Your code for Leadfair"]
+
+
+def test_a_limit_leaves_no_account(visitor, as_alice, alice, mails):
+    """Somebody just had a code sent to this address."""
+    change, confirm = reverse("account_email"), reverse("account_reauthenticate")
+    as_alice.post(confirm, {"password": PASSWORD, "next": change})
+    as_alice.post(change, {"email": "newcomer@example.com", "action_add": "1"})
+    mails()
+    assert visitor.post(SIGN_UP, newcomer()).status_code == 429
+    assert list(User.objects.all()) == [alice]
+    assert mails() == []
+    cache.clear()  # 10 seconds later
+    assert visitor.post(SIGN_UP, newcomer())["Location"] == ENTER_CODE
+    assert [message.subject for message in mails()] == ["Welcome to Leadfair: your code"]
+
+
+def test_who_starts_over_does_not_stay_signed_in(visitor, mails):
+    """AL-23: the box was ticked for an account that was never proved."""
+    eve = make_unverified()
+    visitor.post(SIGN_IN, {"login": eve.email, "password": PASSWORD, "remember": "on"})
+    visitor.post(SIGN_OUT, {"next": SIGN_UP})
+    visitor.post(SIGN_UP, newcomer())
+    visitor.post(ENTER_CODE, {"code": code_of(mails()[-1])})
+    assert visitor.get(reverse("accounts:profile")).status_code == 200
+    cookie = visitor.cookies["sessionid"]
+    assert (cookie["max-age"], cookie["expires"]) == ("", "")
 
 
 def test_a_member_who_is_signed_in_is_not_asked_again(as_alice):
