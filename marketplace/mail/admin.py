@@ -1,7 +1,10 @@
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest
 
 from marketplace.core.admin import ReadOnlyAdmin
 
+from . import services
 from .models import OutgoingEmail
 
 
@@ -15,7 +18,18 @@ class OutgoingEmailAdmin(ReadOnlyAdmin):
     fields = ["public_id", "member", "category", "template", "key", "state", "attempts", "problem"]
     readonly_fields = ["member"]
     search_fields = ["public_id", "key"]
+    actions = ["send_again"]  # type: ignore[assignment]
 
     @admin.display(description="Member")
     def member(self, mail: OutgoingEmail) -> str:
         return mail.user.handle if mail.user else "–"
+
+    def has_send_again_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("mail.change_outgoingemail")
+
+    @admin.action(description="Send again what was given up", permissions=["send_again"])
+    def send_again(self, request: HttpRequest, queryset: QuerySet[OutgoingEmail]) -> None:
+        queued = [mail for mail in queryset if services.send_again(request.user, mail)]
+        for mail in queued:
+            self.log_change(request, mail, f"Queued again after: {mail.problem}")
+        self.message_user(request, f"{len(queued)} of them will be tried again.", messages.SUCCESS)

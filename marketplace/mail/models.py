@@ -1,9 +1,12 @@
 """The outbox: every message the site has to say to a person.
 
 Invariants: one message for each idempotency key (unique); the text is not stored, only the template's name and its
-sealed variables, and these are emptied once the message has left (check constraint); ``sending`` is committed before
-the mail server is spoken to, so a message whose worker died there is marked ``unknown`` and never sent twice.
+sealed variables, and these are emptied once the message has left or perhaps has (check constraints), so that neither
+can be sent again; ``sending`` is committed before the mail server is spoken to, so a message whose worker died there is
+marked ``unknown``.
 """
+
+from typing import Self
 
 from django.conf import settings
 from django.db import models
@@ -21,6 +24,19 @@ class Category(models.TextChoices):
     OPERATOR = "operator", "Alert to the operator"
 
 
+SERVER_AWAY = "server away: "  # how a problem begins that is none of this one message
+
+
+class OutgoingEmailQuerySet(models.QuerySet["OutgoingEmail"]):
+    def waiting_for_server(self) -> Self:
+        """Messages whose last try found no mail server that takes any; not those that one recipient's refusal holds."""
+        return self.filter(state=OutgoingEmail.State.QUEUED, problem__startswith=SERVER_AWAY)
+
+    def given_up(self) -> Self:
+        """Dead letters that can be sent again: they never left, and what they say is still here."""
+        return self.filter(state=OutgoingEmail.State.FAILED).exclude(context="")
+
+
 class OutgoingEmail(models.Model):
     """One message to one person."""
 
@@ -36,7 +52,7 @@ class OutgoingEmail(models.Model):
     category = models.CharField(max_length=20, choices=Category)
     template = models.CharField(max_length=80, help_text="path below templates/, without ending")
     key = models.CharField(max_length=120, unique=True, help_text="idempotency key; ids only, nothing personal")
-    context = SealedField(help_text="sealed variables of the template; empty once sent")
+    context = SealedField(help_text="sealed variables of the template; empty once sent or refused")
     state = models.CharField(max_length=10, choices=State, default=State.QUEUED)
     attempts = models.PositiveSmallIntegerField(default=0)
     available_at = models.DateTimeField(help_text="not before this moment")
@@ -46,18 +62,26 @@ class OutgoingEmail(models.Model):
     created_at = models.DateTimeField()
     sent_at = models.DateTimeField(null=True)
 
+    objects = OutgoingEmailQuerySet.as_manager()
+
     class Meta:
         verbose_name = "outgoing mail"
         verbose_name_plural = "outgoing mail"
         indexes = [
             models.Index(fields=["available_at", "id"], condition=models.Q(state="queued"), name="mail_due"),
             models.Index(fields=["claimed_at"], condition=models.Q(state="sending"), name="mail_in_flight"),
+            models.Index(
+                fields=["claimed_at"], condition=models.Q(state="failed") & ~models.Q(context=""), name="mail_given_up"
+            ),
             models.Index(fields=["user", "-id"], name="mail_of_user"),
         ]
         constraints = [
             models.CheckConstraint(
                 condition=~models.Q(state="sent") | models.Q(context="", sent_at__isnull=False),
                 name="mail_sent_is_emptied",
+            ),
+            models.CheckConstraint(
+                condition=~models.Q(state="unknown") | models.Q(context=""), name="mail_unknown_is_emptied"
             ),
             models.CheckConstraint(
                 condition=models.Q(category__in=["verification", "security", "receipt", "operator"]),

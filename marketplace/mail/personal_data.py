@@ -14,7 +14,8 @@ from .models import OutgoingEmail
     categories=(Category.CORRESPONDENCE,),
     purposes=(Purpose.ACCOUNT_SERVICE, Purpose.ACCOUNT_SECURITY, Purpose.BILLING),
     source=Source.RECORDED,
-    kept="that a mail was sent, as long as the account; its variables only until it has left",
+    kept="that a mail was sent, as long as the account; its variables until it has left or was refused, and if it "
+    "could not leave, until 30 days after the last try",
     fields={"mail.OutgoingEmail": ("user", "category", "template", "context", "state", "created_at", "sent_at")},
 )
 class Outgoing:

@@ -18,13 +18,15 @@ from marketplace.core import clock, logs, wake
 from marketplace.core.ids import new_id
 from privacy.vault.fields import seal_into, unseal_from
 
-from .models import Category, OutgoingEmail
+from .models import SERVER_AWAY, Category, OutgoingEmail
 
 log = logs.get("leadfair.mail")
 State = OutgoingEmail.State
 MAX_ATTEMPTS = 12
 RUN_SECONDS = 20
 FIRST_REFUSAL, FIRST_FINAL_REFUSAL = 400, 500  # SMTP: 4xx is "not now", 5xx is "never"
+DEAD = {State.FAILED, State.UNKNOWN}
+KEPT_AFTER_LAST_TRY = timedelta(days=30)
 IN_FLIGHT_LIMIT = timedelta(minutes=5)  # far above the mail server's time-out; an older row has lost its worker
 
 
@@ -58,6 +60,7 @@ def deliver_due(limit: int = 200) -> int:
     fate is unknown (its worker died, or the server went away after the text) is marked ``unknown``.
     """
     _mark_lost()
+    _forget()
     server: BaseEmailBackend = get_connection()
     sent = 0
     started = time.monotonic()
@@ -86,18 +89,39 @@ def _claim() -> OutgoingEmail | None:
 
 
 def _mark_lost() -> None:
-    OutgoingEmail.objects.filter(state=State.SENDING, claimed_at__lt=clock.now() - IN_FLIGHT_LIMIT).update(
-        state=State.UNKNOWN, problem="worker lost"
-    )
+    for row in OutgoingEmail.objects.filter(state=State.SENDING, claimed_at__lt=clock.now() - IN_FLIGHT_LIMIT):
+        _finish(row, state=State.UNKNOWN, context="", problem="worker lost")
+
+
+def _forget() -> None:
+    """Empty the dead letters that nobody sent again within 30 days."""
+    old = OutgoingEmail.objects.given_up().filter(claimed_at__lt=clock.now() - KEPT_AFTER_LAST_TRY)
+    if old.exists():
+        old.update(context="")
+
+
+def send_again(staff: Any, mail: OutgoingEmail) -> bool:
+    """Queue a dead letter once more, with all its tries; returns False if there is none to queue.
+
+    A message that has left, or perhaps has, or that the server refused for good is never queued again.
+    """
+    waits = OutgoingEmail.objects.given_up().filter(pk=mail.pk)
+    if not waits.update(state=State.QUEUED, attempts=0, available_at=clock.now(), problem=""):
+        return False
+    log.info("mail queued again", id=mail.public_id, by=staff.public_id, problem=mail.problem)
+    wake.after_commit("mail.deliver_due")
+    return True
 
 
 def _open(server: BaseEmailBackend, row: OutgoingEmail) -> bool:
     """Connect to the server unless we are. While it is away only this row waits longer; the others keep their turn."""
     try:
-        server.open()
+        is_new = server.open()
     except Exception as error:  # noqa: BLE001 - whatever a server on the blink raises, nothing has left
-        _try_later(row, error)
+        _try_later(row, SERVER_AWAY + _kind(error))
         return False
+    if is_new:  # it is back: who waited for it need not wait on
+        OutgoingEmail.objects.waiting_for_server().update(available_at=clock.now())
     return True
 
 
@@ -105,7 +129,7 @@ def _deliver(row: OutgoingEmail, server: BaseEmailBackend) -> bool:
     try:
         message = render(row)
     except Exception as error:  # noqa: BLE001 - a broken template must not stop the others
-        _try_later(row, error)
+        _try_later(row, _kind(error))
         return False
     message.connection = server
     try:
@@ -129,34 +153,37 @@ def _deliver(row: OutgoingEmail, server: BaseEmailBackend) -> bool:
 def _broke(row: OutgoingEmail, error: Exception, server: BaseEmailBackend) -> None:
     """No clear answer: only a message whose text stayed here is sent again."""
     if getattr(server, "text_left", True):
-        _finish(row, state=State.UNKNOWN, problem=_kind(error))
+        _finish(row, state=State.UNKNOWN, context="", problem=_kind(error))
     else:
-        _try_later(row, error)
+        _try_later(row, _kind(error))
 
 
 def _refused(row: OutgoingEmail, error: Exception, codes: list[int]) -> None:
+    problem = _kind(error, *codes)
     if all(code >= FIRST_FINAL_REFUSAL for code in codes):
-        _finish(row, state=State.FAILED, problem=_kind(error, *codes))
+        _finish(row, state=State.FAILED, context="", problem=problem)
     else:
-        _try_later(row, error, *codes)
+        _try_later(row, problem)
 
 
-def _try_later(row: OutgoingEmail, error: Exception, *codes: int) -> None:
+def _try_later(row: OutgoingEmail, problem: str) -> None:
     if row.attempts >= MAX_ATTEMPTS:
-        _finish(row, state=State.FAILED, problem=_kind(error, *codes))
+        _finish(row, state=State.FAILED, problem=problem)
         return
     wait = min(timedelta(seconds=5 * 3 ** (row.attempts - 1)), timedelta(hours=6))
-    _finish(row, state=State.QUEUED, available_at=clock.now() + wait, problem=_kind(error, *codes))
+    _finish(row, state=State.QUEUED, available_at=clock.now() + wait, problem=problem)
 
 
 def _finish(row: OutgoingEmail, **changes: Any) -> None:
-    OutgoingEmail.objects.filter(pk=row.pk, claim=row.claim, state=State.SENDING).update(**changes)
-    state, problem = changes["state"], changes.get("problem", "")
-    log.info("mail", id=row.public_id, category=row.category, state=state, problem=problem)
+    if not OutgoingEmail.objects.filter(pk=row.pk, claim=row.claim, state=State.SENDING).update(**changes):
+        return  # this worker was given up for dead
+    state, problem = changes["state"], changes["problem"]
+    say = log.warning if state in DEAD else log.info
+    say("mail", id=row.public_id, category=row.category, state=state, problem=problem)
 
 
 def _kind(error: Exception, *codes: int) -> str:
-    return " ".join([type(error).__name__, *map(str, codes)])[:80]
+    return " ".join([type(error).__name__, *map(str, codes)])[:60]
 
 
 def _close(server: BaseEmailBackend) -> None:

@@ -1,17 +1,23 @@
 """Every message leaves once: whatever the server, the network or a worker does."""
 
+import inspect
+import logging
 import threading
 from collections import Counter
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
-from django.db import connection, transaction
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import Permission
+from django.db import IntegrityError, transaction
 from django.urls import reverse
 
 from marketplace.core import clock
+from marketplace.core.ids import new_id
 from marketplace.mail import services
 from marketplace.mail.models import Category, OutgoingEmail
-from marketplace.mail.services import MAX_ATTEMPTS, deliver_due, send
+from marketplace.mail.services import MAX_ATTEMPTS, deliver_due, send, send_again
+from tests.races.rig import race, tally
 
 State = OutgoingEmail.State
 pytestmark = pytest.mark.django_db
@@ -91,7 +97,7 @@ def test_a_server_that_is_down_loses_nothing(alice, smtp_settings, wait):
     assert deliver_due() == 0
     first.refresh_from_db()
     assert first.state == State.QUEUED
-    assert first.problem == "ConnectionRefusedError"
+    assert first.problem == "server away: ConnectionRefusedError"
     assert first.available_at > clock.now() + timedelta(seconds=3)
     assert first.context
     second.refresh_from_db()
@@ -107,6 +113,42 @@ def test_what_waited_for_the_server_leaves_when_it_is_back(alice, smtp_settings,
     office = request.getfixturevalue("post_office")
     assert deliver_due() == 2
     assert len(office.arrived) == 2
+
+
+def test_a_server_that_is_back_is_not_kept_waiting(alice, bob, smtp_settings, wait, request):
+    """However long the last wait of a message had become."""
+    row = queue(alice)
+    for _ in range(6):
+        deliver_due()
+        row.refresh_from_db()
+        wait(row.available_at - clock.now())
+    deliver_due()
+    office = request.getfixturevalue("post_office")
+    assert deliver_due() == 0
+    queue(bob, "mail:2")
+    assert deliver_due() == 2
+    assert sorted(office.recipients()) == [alice.email, bob.email]
+
+
+def test_waiting_for_the_server_is_told_from_one_recipients_trouble(alice, bob, smtp_settings, wait, request):
+    """What the readiness probe asks: whether mail as such is held up."""
+    queue(alice)
+    queue(alice, "mail:2", template="accounts/email/no_such_mail")
+    deliver_due()
+    assert [mail.key for mail in OutgoingEmail.objects.waiting_for_server()] == ["mail:1"]
+    office = request.getfixturevalue("post_office")
+    office.temper |= {alice.email: "rcpt 450 busy", bob.email: "drop at rcpt", NOBODY: "data 451 later"}
+    queue(bob, "mail:3")
+    queue(bob, "mail:4", to=NOBODY)
+    wait(timedelta(minutes=1))
+    deliver_due()
+    assert set(OutgoingEmail.objects.values_list("state", "problem")) == {
+        (State.QUEUED, "SMTPRecipientsRefused 450"),
+        (State.QUEUED, "TemplateDoesNotExist"),
+        (State.QUEUED, "SMTPServerDisconnected"),
+        (State.QUEUED, "SMTPDataError 451"),
+    }
+    assert not OutgoingEmail.objects.waiting_for_server().exists()
 
 
 def test_the_waits_grow(alice, smtp_settings, wait):
@@ -140,6 +182,7 @@ def test_never_means_given_up_and_the_others_flow(alice, bob, post_office, wait,
     refused, good = queue(alice, "mail:1"), queue(bob, "mail:2")
     deliver_due()
     assert state_of(refused) == State.FAILED
+    assert refused.context == ""
     assert state_of(good) == State.SENT
     wait(timedelta(days=1))
     post_office.temper.clear()
@@ -165,6 +208,7 @@ def test_a_connection_that_breaks_after_the_text_leaves_the_fate_unknown(alice, 
     lost, good = queue(alice, "mail:1"), queue(bob, "mail:2")
     deliver_due()
     assert state_of(lost) == State.UNKNOWN
+    assert lost.context == ""
     assert state_of(good) == State.SENT
     post_office.temper.clear()
     wait(timedelta(days=1))
@@ -201,7 +245,7 @@ def test_a_message_whose_worker_died_is_marked_and_not_sent_again(alice, post_of
     wait(timedelta(minutes=5, seconds=1))
     assert deliver_due() == 0
     row.refresh_from_db()
-    assert (row.state, row.problem) == (State.UNKNOWN, "worker lost")
+    assert (row.state, row.problem, row.context) == (State.UNKNOWN, "worker lost", "")
     assert post_office.arrived == []
 
 
@@ -210,47 +254,47 @@ def test_the_answer_of_a_worker_given_up_for_dead_changes_nothing(alice, wait):
     slow = services._claim()
     wait(timedelta(minutes=6))
     services._mark_lost()
-    services._finish(slow, state=State.QUEUED)
+    services._finish(slow, state=State.QUEUED, problem="")
     assert state_of(row) == State.UNKNOWN
 
 
-@pytest.mark.django_db(transaction=True)
-def test_two_workers_send_each_message_once(alice, post_office):
+def check_two_workers(alice, post_office, monkeypatch) -> None:
+    """Two workers look for work at the same moment, and find the same: each message leaves once."""
     for number in range(40):
         queue(alice, f"mail:{number}", to=f"person{number}@example.org")
-    start = threading.Barrier(2)
+    both_have_looked = threading.Barrier(2)
+    began = threading.local()
 
-    def work() -> None:
-        try:
-            start.wait()
-            deliver_due()
-        finally:
-            connection.close()
+    def token() -> str:
+        if not hasattr(began, "already"):
+            began.already = True
+            both_have_looked.wait(timeout=20)
+        return new_id()
 
-    workers = [threading.Thread(target=work) for _ in range(2)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
+    monkeypatch.setattr(services, "new_id", token)
+    assert tally(race([deliver_due] * 2)) == {"ok": 2}
     arrived = Counter(post_office.recipients())
     assert len(arrived) == 40
-    assert set(arrived.values()) == {1}
-    assert set(OutgoingEmail.objects.values_list("state", flat=True)) == {State.SENT}
     assert post_office.connections == 2, "both took part"
+    assert set(OutgoingEmail.objects.values_list("state", flat=True)) == {State.SENT}
+    assert {person for person, times in arrived.items() if times > 1} == set()
 
 
-def test_without_the_guarded_claim_two_workers_would_send_twice(alice, post_office, monkeypatch):
-    """The control of the test above: a claim that does not look at the state sends a message once for each worker."""
-    queue(alice)
-    taken = OutgoingEmail.objects.get()
-    for _ in range(2):
-        OutgoingEmail.objects.filter(pk=taken.pk).update(state=State.SENDING, claim="x", context=taken.context)
-        taken.claim = "x"
-        server = services.get_connection()
-        server.open()
-        services._deliver(taken, server)
-        server.close()
-    assert len(post_office.arrived) == 2
+@pytest.mark.django_db(transaction=True)
+def test_two_workers_send_each_message_once(alice, post_office, monkeypatch):
+    check_two_workers(alice, post_office, monkeypatch)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_control_without_the_guarded_claim_the_same_check_is_red(alice, post_office, monkeypatch):
+    """The claim no longer asks whether somebody else was faster."""
+    guarded = inspect.getsource(services._claim)
+    careless = guarded.replace("filter(pk=row.pk, state=State.QUEUED)", "filter(pk=row.pk)")
+    assert careless != guarded
+    exec(careless, vars(services), unguarded := {})
+    monkeypatch.setattr(services, "_claim", unguarded["_claim"])
+    with pytest.raises(AssertionError, match=r"^assert {'person.+} == set"):
+        check_two_workers(alice, post_office, monkeypatch)
 
 
 def test_a_poisoned_message_stops_nobody_and_is_given_up(alice, bob, post_office, wait):
@@ -263,6 +307,122 @@ def test_a_poisoned_message_stops_nobody_and_is_given_up(alice, bob, post_office
     poison.refresh_from_db()
     assert (poison.state, poison.attempts, poison.problem) == (State.FAILED, MAX_ATTEMPTS, "TemplateDoesNotExist")
     assert poison.context, "it can be sent once it is mended"
+
+
+# --- dead letters -----------------------------------------------------------------------------------------------------
+
+
+def dead_letter(member, key="mail:1", **changes) -> OutgoingEmail:
+    """A message that could not be sent and was given up."""
+    row = queue(member, key)
+    OutgoingEmail.objects.filter(pk=row.pk).update(
+        **({"state": State.FAILED, "attempts": 12, "problem": "SMTPDataError 451", "claimed_at": clock.now()} | changes)
+    )
+    row.refresh_from_db()
+    return row
+
+
+def test_a_dead_letter_is_sent_again_once(alice, charlie, post_office):
+    """Saying it twice does no harm."""
+    row = dead_letter(alice)
+    assert send_again(charlie, row)
+    row.refresh_from_db()
+    assert (row.state, row.attempts, row.problem) == (State.QUEUED, 0, "")
+    assert not send_again(charlie, row)
+    assert deliver_due() == 1
+    assert not send_again(charlie, row)
+    assert deliver_due() == 0
+    assert post_office.recipients() == [alice.email]
+
+
+@pytest.mark.parametrize(
+    "fate",
+    [
+        {"state": State.UNKNOWN, "context": "", "problem": "worker lost"},
+        {"state": State.FAILED, "context": "", "problem": "SMTPRecipientsRefused 550"},
+        {"state": State.SENT, "context": "", "sent_at": datetime(2026, 11, 1, tzinfo=UTC)},
+        {"state": State.SENDING},
+        {"state": State.QUEUED, "available_at": datetime(2126, 11, 1, tzinfo=UTC)},
+    ],
+)
+def test_nothing_else_is_sent_again(alice, charlie, post_office, fate):
+    row = dead_letter(alice, **fate)
+    assert not send_again(charlie, row)
+    assert state_of(row) == fate["state"]
+    assert deliver_due() == 0
+    assert post_office.arrived == []
+
+
+def test_what_perhaps_left_cannot_keep_its_text(alice):
+    """The database refuses it, so nobody can send it twice."""
+    row = queue(alice)
+    with pytest.raises(IntegrityError, match="mail_unknown_is_emptied"), transaction.atomic():
+        OutgoingEmail.objects.filter(pk=row.pk).update(state=State.UNKNOWN)
+
+
+def test_an_operator_sends_dead_letters_again(alice, charlie, post_office, client):
+    dead, unknown = dead_letter(alice), dead_letter(alice, "mail:2", state=State.UNKNOWN, context="")
+    client.force_login(charlie)
+    page = reverse("admin:mail_outgoingemail_changelist")
+    form = {"action": "send_again", "_selected_action": [dead.pk, unknown.pk]}
+    assert "1 of them will be tried again." in client.post(page, form, follow=True).text
+    assert "0 of them will be tried again." in client.post(page, form, follow=True).text
+    assert deliver_due() == 1
+    (entry,) = LogEntry.objects.all()
+    assert (entry.user, entry.object_repr) == (charlie, f"Mail {dead.public_id}")
+    assert entry.change_message == "Queued again after: SMTPDataError 451"
+
+
+def test_who_may_only_look_sends_nothing(alice, bob, client):
+    row = dead_letter(alice)
+    bob.is_staff = True
+    bob.save(update_fields=["is_staff"])
+    bob.user_permissions.set(Permission.objects.filter(codename="view_outgoingemail"))
+    client.force_login(bob)
+    page = reverse("admin:mail_outgoingemail_changelist")
+    assert "send_again" not in client.get(page).text
+    client.post(page, {"action": "send_again", "_selected_action": [row.pk]})
+    assert state_of(row) == State.FAILED
+
+
+def test_each_dead_letter_is_a_warning(alice, bob, post_office, wait, caplog):
+    post_office.temper |= {alice.email: "rcpt 550 nobody here", bob.email: "drop after text"}
+    refused, unknown = queue(alice, "mail:1"), queue(bob, "mail:2")
+    with caplog.at_level(logging.INFO, "leadfair.mail"):
+        deliver_due()
+        lost = queue(alice, "mail:3")
+        services._claim()
+        wait(timedelta(minutes=6))
+        deliver_due()
+        deliver_due()
+    warned = [(r.msg["id"], r.msg["state"], r.msg["problem"]) for r in caplog.records if r.levelname == "WARNING"]
+    assert warned == [
+        (refused.public_id, State.FAILED, "SMTPRecipientsRefused 550"),
+        (unknown.public_id, State.UNKNOWN, "SMTPServerDisconnected"),
+        (lost.public_id, State.UNKNOWN, "worker lost"),
+    ]
+    assert alice.email not in caplog.text
+
+
+def test_a_dead_letter_is_emptied_30_days_after_its_last_try(alice, wait, charlie):
+    row = dead_letter(alice)
+    wait(timedelta(days=29))
+    deliver_due()
+    row.refresh_from_db()
+    assert row.context
+    wait(timedelta(days=2))
+    deliver_due()
+    row.refresh_from_db()
+    assert (row.state, row.context) == (State.FAILED, "")
+    assert not send_again(charlie, row)
+
+
+def test_what_waits_is_never_emptied(alice, wait, post_office):
+    row = queue(alice)
+    wait(timedelta(days=60))
+    services._forget()
+    assert state_of(row) == State.QUEUED
+    assert deliver_due() == 1
 
 
 def test_a_context_that_cannot_be_opened_waits_and_is_given_up(alice, post_office, wait):
