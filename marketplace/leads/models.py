@@ -3,12 +3,13 @@
 Invariants, each kept by the database:
 
 * at most ``slots_total`` (1 to 3) buyers, fixed for ever (check constraints, trigger); 1 means exclusive;
-* nothing is on sale without an origin and a consent record (check constraint, DX-16), nor when it is sold out;
+* nothing is on sale without an origin and a consent record (check constraint, DX-16), nor when it is sold out; sold
+  means that no slot is left (check constraints);
 * the stored price is the price charged, at least one dollar (check constraint). A job changes it with age, no till;
 * the contact stands apart and sealed; what is readable here would not single a person out.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Self
 
 from django.db import models
@@ -77,6 +78,9 @@ class Supplier(models.Model):
     name = models.CharField(max_length=80)
     grade = models.CharField(max_length=1, choices=Grade, default=Grade.C)
 
+    class Meta:
+        constraints = [models.CheckConstraint(condition=Q(grade__in=["A", "B", "C"]), name="leads_grade_known")]
+
     def __str__(self) -> str:
         return self.name
 
@@ -110,12 +114,16 @@ class Consent(models.Model):
 
 class LeadQuerySet(models.QuerySet["Lead"]):
     def shown(self) -> Self:
-        """Leads with a public page: on sale now, or gone. Those held back do not exist."""
-        return self.exclude(status=Lead.Status.HELD)
+        """Leads with a public page: on sale now, or gone. Those that never were on sale do not exist."""
+        return self.exclude(status=Lead.Status.HELD).filter(listed_at__isnull=False)
 
     def on_sale(self) -> Self:
         """Leads that can be bought now."""
         return self.filter(status=Lead.Status.OPEN)
+
+    def consent_ended(self, now: datetime) -> Self:
+        """Those whose consent has run out by ``now`` or was taken back."""
+        return self.filter(consent__in=Consent.objects.filter(Q(expires_at__lte=now) | Q(revoked_at__isnull=False)))
 
     def of_vertical(self, *slugs: str) -> Self:
         # By a subquery, not a join: the indexes that start with the vertical then give the order too.
@@ -207,6 +215,12 @@ class Lead(models.Model):
             ),
             models.CheckConstraint(
                 condition=~Q(status="open") | Q(slots_sold__lt=F("slots_total")), name="leads_open_has_a_slot"
+            ),
+            models.CheckConstraint(
+                condition=~Q(status="sold") | Q(slots_sold=F("slots_total")), name="leads_sold_means_no_slot_left"
+            ),
+            models.CheckConstraint(
+                condition=Q(status__in=["held", "open", "sold", "withdrawn"]), name="leads_status_known"
             ),
             models.CheckConstraint(condition=Q(age_band__lt=len(AGE_BANDS)), name="leads_age_band_exists"),
         ]

@@ -1,23 +1,25 @@
 """Listing, claiming, repricing and opening leads."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import phonenumbers
-from django.db import connection, transaction
-from django.db.models import Case, F, IntegerField, OuterRef, Q, QuerySet, Subquery, Value, When
-from django.db.models.functions import Greatest
+from django.db import connection
+from django.db.models import BigIntegerField, Case, IntegerField, OuterRef, Q, QuerySet, Subquery, Value, When
+from django.db.models.functions import Cast, Greatest
 
 from marketplace.core import clock
 from marketplace.core.refusals import Refusal
+from marketplace.core.transactions import in_transaction
 from privacy.vault.digests import digest, digests
 from privacy.vault.fields import unseal_from
 
 from . import pricing
-from .models import Lead, LeadContact, Vertical
+from .models import Consent, Lead, LeadContact, Vertical
 from .pricing import AGE_BANDS, MINIMUM_CENTS
-from .verticals import BY_SLUG, KINDS
+from .verticals import KINDS, questions_of
 
 REPRICE_BATCH = 1000
 US_REGIONS = ("US", "PR", "VI", "GU", "AS", "MP")  # the United States and their territories, as phonenumbers has them
@@ -89,18 +91,23 @@ def take_slot(lead_id: int, price_seen: int) -> int:
 
 
 def reprice(now: datetime | None = None) -> int:
-    """Move every lead on sale to the price of its age and withdraw the too old; returns how many changed.
+    """Move every lead on sale to the price of its age, and withdraw the too old and those whose consent ended (DX-16);
+    returns how many changed.
 
     Small batches, each its own transaction, so that a buyer waits for milliseconds at most.
+
+    Raises:
+        Busy: the database gave up on a batch; those before it stand, and the next run does the rest.
     """
     now = now or clock.now()
-    changed = 0
+    ended = Lead.objects.on_sale().consent_ended(now)
+    too_old = Lead.objects.on_sale().filter(asked_at__lt=now - AGE_BANDS[-1].up_to)
+    changed = sum(_in_batches(leads, status=Lead.Status.WITHDRAWN) for leads in (ended, too_old))
     for band, limits in enumerate(AGE_BANDS[:-1], start=1):
         too_young = Lead.objects.on_sale().filter(age_band__lt=band, asked_at__lt=now - limits.up_to)
         too_young = too_young.filter(asked_at__gte=now - AGE_BANDS[band].up_to)
         changed += _in_batches(too_young, age_band=band, price_cents=_price_of(band))
-    too_old = Lead.objects.on_sale().filter(asked_at__lt=now - AGE_BANDS[-1].up_to)
-    return changed + _in_batches(too_old, status=Lead.Status.WITHDRAWN)
+    return changed
 
 
 def _price_of(band: int) -> Any:
@@ -108,18 +115,40 @@ def _price_of(band: int) -> Any:
     # A joined column cannot be assigned from in an UPDATE, so the vertical's factor is fetched by a subquery.
     exclusive = Subquery(Vertical.objects.filter(pk=OuterRef("vertical_id")).values("exclusive_percent"))
     factor = Case(When(slots_total=1, then=exclusive), default=Value(100), output_field=IntegerField())
-    product = F("base_cents") * factor * AGE_BANDS[band].percent
+    # Eight bytes: dear leads times both factors are more than PostgreSQL's integer holds.
+    product = Cast("base_cents", BigIntegerField()) * factor * AGE_BANDS[band].percent
     return Greatest(Value(MINIMUM_CENTS), (2 * product + 10_000) / 20_000)
 
 
 def _in_batches(leads: QuerySet[Lead], **changes: Any) -> int:
     total = 0
     while True:
-        with transaction.atomic():
-            ids = list(leads.order_by("pk").values_list("pk", flat=True)[:REPRICE_BATCH])
-            total += Lead.objects.filter(pk__in=ids).update(**changes)
-        if len(ids) < REPRICE_BATCH:
+        found, changed = _change_batch(leads, changes)
+        total += changed
+        if found < REPRICE_BATCH:
             return total
+
+
+@in_transaction
+def _change_batch(leads: QuerySet[Lead], changes: dict[str, Any]) -> tuple[int, int]:
+    """How many of ``leads`` were found, at most a batch, and how many of those were changed. They are locked by id, as
+    everywhere, and looked at again once they are: what a buyer took meanwhile stays sold."""
+    locked = leads.select_for_update(no_key=True).order_by("pk")
+    ids = list(locked.values_list("pk", flat=True)[:REPRICE_BATCH])
+    return len(ids), _still_on_sale(ids).update(**changes)
+
+
+def _still_on_sale(ids: Collection[int]) -> QuerySet[Lead]:
+    return Lead.objects.on_sale().filter(pk__in=ids)
+
+
+def revoke_consents(lead_ids: Collection[int], *, at: datetime) -> None:
+    """The person behind these leads took the consent back at ``at`` (UTC): it is noted on the records, where the first
+    such moment stays, and what is not sold out is withdrawn (DX-16). Needs the caller's transaction."""
+    leads = Lead.objects.filter(pk__in=lead_ids)
+    list(leads.select_for_update(no_key=True).order_by("pk"))
+    Consent.objects.filter(lead__in=lead_ids, revoked_at=None).update(revoked_at=at)
+    leads.filter(status__in=(Lead.Status.OPEN, Lead.Status.HELD)).update(status=Lead.Status.WITHDRAWN)
 
 
 @dataclass(frozen=True)
@@ -146,7 +175,7 @@ class PriceStory:
 
 def explain_price(lead: Lead) -> PriceStory:
     """Take the price of ``lead`` apart (its supplier and vertical loaded), by the rules of ``pricing``."""
-    kind, questions = lead.vertical, BY_SLUG[lead.vertical.slug].questions
+    kind, questions = lead.vertical, questions_of(lead.vertical.slug)
     answered = sum(1 for question in questions if lead.attributes.get(question.key))
     points = pricing.points(
         lead.supplier.grade, is_certified=lead.is_certified, answered=answered, asked=len(questions)

@@ -84,6 +84,12 @@ BY_SLUG = {kind.slug: kind for kind in KINDS}
 LABELS = {question.key: question.label for kind in KINDS for question in kind.questions}
 
 
+def questions_of(slug: str) -> tuple[Question, ...]:
+    """What the forms of a vertical ask; none for a vertical that staff made."""
+    kind = BY_SLUG.get(slug)
+    return kind.questions if kind else ()
+
+
 def label_of(key: str) -> str:
     """How an attribute is called on a page; unknown keys (kept from a file on purpose) are made readable."""
     return LABELS.get(key) or key.replace(".", " ").replace("_", " ").capitalize()

@@ -14,7 +14,7 @@ from marketplace.core.ids import new_id
 from marketplace.core.transactions import in_transaction
 from marketplace.leads import pricing
 from marketplace.leads.models import Consent, ConsentWording, Lead, LeadContact, Vertical
-from marketplace.leads.verticals import BY_SLUG
+from marketplace.leads.verticals import questions_of
 from privacy.policy.services import sha256_of
 from privacy.vault.fields import seal_into
 
@@ -238,8 +238,7 @@ def _description(candidate: Candidate) -> dict[str, Any]:
 def _price(candidate: Candidate, now: datetime) -> dict[str, int]:
     """The stored price, for the age of the lead now, and what it was made from."""
     vertical = candidate.vertical
-    kind = BY_SLUG.get(vertical.slug)
-    questions = kind.questions if kind else ()
+    questions = questions_of(vertical.slug)
     score = pricing.points(
         candidate.supplier.grade,
         is_certified=candidate.is_certified,

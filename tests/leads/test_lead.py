@@ -4,7 +4,7 @@ import pytest
 from django.urls import reverse
 
 from marketplace.leads import pricing
-from marketplace.leads.models import Consent, Lead, Supplier
+from marketplace.leads.models import Consent, Lead, Supplier, Vertical
 from marketplace.leads.services import take_slot
 from marketplace.purchases.services import buy_lead, new_key
 from tests.stock import make_lead
@@ -111,6 +111,14 @@ def test_a_lead_held_back_does_not_exist(client, db):
     assert client.get(url(lead)).status_code == 404
 
 
+def test_nor_does_one_that_was_withdrawn_before_it_was_ever_listed(client, db):
+    lead = make_lead()
+    Lead.objects.filter(pk=lead.pk).update(status=Lead.Status.WITHDRAWN)
+    assert client.get(url(lead)).status_code == 200
+    Lead.objects.filter(pk=lead.pk).update(listed_at=None)
+    assert client.get(url(lead)).status_code == 404
+
+
 @pytest.mark.parametrize("path", ["/leads/nothere/", "/leads/1/", "/leads/%00/", "/leads/a%00b/", "/leads/../x/"])
 def test_other_ids_are_404(client, db, path):
     make_lead()
@@ -173,6 +181,19 @@ def test_points_that_no_longer_give_the_stored_price_are_not_shown(client, db):
     page = client.get(url(lead)).content.decode()
     assert "of 100" not in page
     assert "This one was listed at" in page
+
+
+def test_a_vertical_that_staff_made_asks_nothing(client, db):
+    """It has no questions of ours: none is left open, as when it was imported."""
+    lead = make_lead()
+    pets = Vertical.objects.create(
+        slug="pets", name="Pets", icon="shield-check", low_cents=1000, high_cents=2000, exclusive_percent=200
+    )
+    score = pricing.points("B", is_certified=False, answered=0, asked=0)
+    Lead.objects.filter(pk=lead.pk).update(vertical=pets, base_cents=pricing.base_price(1000, 2000, score))
+    page = client.get(url(lead)).content.decode()
+    for said in ("25 of 40", "0 of 0 questions answered", "35 of 35", "60 of 100"):
+        assert said in page
 
 
 def test_the_lowest_price_is_named_as_such(client, db):
