@@ -9,6 +9,7 @@ Invariants, each kept by the database:
 * the contact stands apart and sealed; what is readable here would not single a person out.
 """
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Self
 
@@ -17,6 +18,7 @@ from django.db.models import F, Q, Subquery
 
 from marketplace.core import clock
 from marketplace.core.ids import new_id
+from privacy.vault.digests import digest
 from privacy.vault.fields import SealedField
 
 from .pricing import AGE_BANDS, MINIMUM_CENTS
@@ -287,3 +289,14 @@ class LeadContact(models.Model):
     def public_id(self) -> str:
         """What the sealed value is bound to."""
         return self.lead.public_id
+
+    @staticmethod
+    def digests_of(value: Mapping[str, str]) -> dict[str, str]:
+        """The digest columns of a contact that is to be sealed or was; phone in E.164, email in lower case."""
+        email, first, last = (value.get(name, "") for name in ("email", "first_name", "last_name"))
+        return {
+            "phone_digest": digest("phone", value["phone_1"]),
+            "email_digest": digest("email", email) if email else "",
+            "first_name_digest": digest("name", first.casefold()) if first else "",
+            "last_name_digest": digest("name", last.casefold()) if last else "",
+        }

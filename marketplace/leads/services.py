@@ -13,7 +13,7 @@ from django.db.models.functions import Cast, Greatest
 from marketplace.core import clock
 from marketplace.core.refusals import Refusal
 from marketplace.core.transactions import in_transaction
-from privacy.vault.digests import digest, digests
+from privacy.vault.digests import digests
 from privacy.vault.fields import unseal_from
 
 from . import pricing
@@ -254,12 +254,8 @@ def contact_of(lead: Lead) -> Contact:
 
 def person_digests(*, phone: str, email: str, first_name: str = "", last_name: str = "") -> dict[str, str]:
     """The digest columns of a contact; ``phone`` in E.164, ``email`` in lower case, "" where unknown."""
-    return {
-        "phone_digest": digest("phone", phone),
-        "email_digest": digest("email", email) if email else "",
-        "first_name_digest": digest("name", first_name.casefold()) if first_name else "",
-        "last_name_digest": digest("name", last_name.casefold()) if last_name else "",
-    }
+    person = {"phone_1": phone, "email": email, "first_name": first_name, "last_name": last_name}
+    return LeadContact.digests_of(person)
 
 
 def name_digests(word: str) -> list[str]:

@@ -1,40 +1,93 @@
-"""Seal everything anew with the first key of SEALING_KEYS, so that an old key can leave the ring."""
+"""Seal everything anew with the first key of SEALING_KEYS and make the digests beside it with the first of DIGEST_KEYS,
+so that an old key can leave its ring."""
 
+from dataclasses import dataclass, field
 from typing import Any
 
 from django.apps import apps
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 from django.db import models, transaction
 
 from privacy.vault.fields import SealedField, seal_into, unseal_from
 from privacy.vault.keys import sealing_ring
+from privacy.vault.sealing import CannotOpen, key_of
 
 BATCH = 500
 
 
+@dataclass
+class Outcome:
+    """What became of the rows of one sealed column; ``closed`` are the public ids of those that do not open."""
+
+    resealed: int = 0
+    redigested: int = 0
+    closed: list[str] = field(default_factory=list)
+
+
 class Command(BaseCommand):
-    help = "Reseal every sealed column with the first key of SEALING_KEYS. Safe to stop and to run again."
+    help = (
+        "Reseal every sealed column with the first key of SEALING_KEYS, and remake the digests of what is sealed with "
+        "the first key of DIGEST_KEYS. Safe to stop and to run again."
+    )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        current = next(iter(sealing_ring()))
+        closed = 0
         for model in apps.get_models():
-            for field in model._meta.fields:
-                if isinstance(field, SealedField):
-                    count = reseal(model, field.name, current)
-                    self.stdout.write(f"{model._meta.label}.{field.name}: {count} resealed")
+            for column in model._meta.fields:
+                if isinstance(column, SealedField):
+                    outcome = rotate(model, column.name)
+                    where = f"{model._meta.label}.{column.name}"
+                    self.stdout.write(f"{where}: {outcome.resealed} resealed, {outcome.redigested} with new digests")
+                    for public_id in outcome.closed:
+                        self.stderr.write(f"{where}: {public_id} does not open")
+                    closed += len(outcome.closed)
+        if closed:
+            raise CommandError(f"{closed} do not open and stay as they are. Take no key out before you know why.")
 
 
-def reseal(model: type[models.Model], column: str, current: str) -> int:
-    """Reseal ``column`` of every row not under key ``current``; returns how many. Each batch is one transaction."""
-    total, last = 0, 0
-    stale = model._default_manager.exclude(**{column: ""}).exclude(**{f"{column}__startswith": f"{current}."})
+def rotate(model: type[models.Model], column: str) -> Outcome:
+    """Bring ``column`` of every row, and the digests of what is in it, under the current keys. Each batch is one
+    transaction.
+
+    A model that keeps digests of what it seals has ``digests_of(value)``, which gives them by column. A digest does not
+    tell its key, so all rows of such a model are opened; of others only those that another key sealed.
+    """
+    rows = model._default_manager.exclude(**{column: ""}).order_by("pk")
+    if not hasattr(model, "digests_of"):
+        rows = rows.exclude(**{f"{column}__startswith": f"{_current()}."})
+    for key in model._meta.fields:
+        if key.primary_key and key.is_relation:  # the public id, to which the value is bound, is the other row's
+            rows = rows.select_related(key.name)
+    outcome, last = Outcome(), 0
     while True:
         with transaction.atomic():
-            rows = list(stale.filter(pk__gt=last).order_by("pk").select_for_update()[:BATCH])
-            for row in rows:
-                seal_into(row, column, unseal_from(row, column))
-                row.save(update_fields=[column])
-        if not rows:
-            return total
-        total += len(rows)
-        last = rows[-1].pk
+            batch = list(rows.filter(pk__gt=last).select_for_update(no_key=True, of=("self",))[:BATCH])
+            for row in batch:
+                _renew(row, column, outcome)
+        if not batch:
+            return outcome
+        last = batch[-1].pk
+
+
+def _renew(row: Any, column: str, outcome: Outcome) -> None:
+    try:
+        value = unseal_from(row, column)
+    except CannotOpen:
+        outcome.closed.append(row.public_id)
+        return
+    digests = row.digests_of(value) if hasattr(row, "digests_of") else {}
+    changed = [name for name, text in digests.items() if getattr(row, name) != text]
+    if changed:
+        outcome.redigested += 1
+        for name in changed:
+            setattr(row, name, digests[name])
+    if key_of(getattr(row, column)) != _current():
+        outcome.resealed += 1
+        changed.append(column)
+        seal_into(row, column, value)
+    if changed:
+        row.save(update_fields=changed)
+
+
+def _current() -> str:
+    return next(iter(sealing_ring()))
