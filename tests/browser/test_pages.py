@@ -61,6 +61,27 @@ _SMALL = """[...document.querySelectorAll('a[href], button, input, select, summa
     return box.width < 24 || box.height < 24;
 }).map(e => e.outerHTML.slice(0, 120))"""
 
+# The ring of whatever has the keyboard is 2 px thick at least, and no box around it that cuts off what sticks out cuts
+# off the ring.
+_CUT_RINGS = """[
+    ...document.querySelectorAll('a[href], button, input, select, summary, textarea, [tabindex="0"]')
+].filter(e => {
+    e.focus();
+    e.scrollIntoView({block: 'nearest', inline: 'nearest'});  // as the browser does, but at once
+    if (document.activeElement !== e) return false;
+    const style = getComputedStyle(e), thickness = parseFloat(style.outlineWidth);
+    if (style.outlineStyle === 'none' || thickness < 2) return true;
+    const reach = Math.max(0, thickness + parseFloat(style.outlineOffset)), box = e.getBoundingClientRect();
+    for (let around = e.parentElement; around !== document.body; around = around.parentElement) {
+        const clips = getComputedStyle(around), frame = around.getBoundingClientRect();
+        if (clips.overflowX !== 'visible' && (box.left - reach < frame.left - 1 || box.right + reach > frame.right + 1))
+            return true;
+        if (clips.overflowY !== 'visible' && (box.top - reach < frame.top - 1 || box.bottom + reach > frame.bottom + 1))
+            return true;
+    }
+    return false;
+}).map(e => e.outerHTML.slice(0, 120))"""
+
 
 def check(page: Page, seen: dict[str, list[str]], where: str, *, ours: bool = True) -> list[str]:
     """What is wrong with the page as it is shown now; nothing if all is well. Pages that are Django's own may have
@@ -77,6 +98,10 @@ def check(page: Page, seen: dict[str, list[str]], where: str, *, ours: bool = Tr
         wrong.append(f"{where}: {frame[0]} px wide in a frame of {frame[1]}")
     if ours:
         wrong += [f"{where}: smaller than 24 px: {html}" for html in page.evaluate(_SMALL)]
+        page.keyboard.press("Tab")  # from now on the focus is the keyboard's, and shown
+        wrong += [f"{where}: the ring is cut: {html}" for html in page.evaluate(_CUT_RINGS)]
+        nothing = re.findall(r'(?:id|for|href|aria-\w+)="[^"]*None\b[^"]*"', page.content())
+        wrong += [f"{where}: {attribute}" for attribute in nothing]
     seen["complaints"].clear()  # what is left is about the checkers' own doing
     return wrong
 
@@ -113,8 +138,8 @@ def test_every_page_is_accessible_and_fits(stack, facts, open_browser, who, dark
     wrong = []
     for path in pages.addresses(facts)[who]:
         assert page.goto(path).status in (200, 404, 422), path
-        wrong += check(page, seen, path)
         keep_picture(page, f"{who}{path}")
+        wrong += check(page, seen, path)
     for path, button, fields in INVALID.get(who, []):
         page.goto(path)
         for name, value in fields.items():
@@ -124,8 +149,8 @@ def test_every_page_is_accessible_and_fits(stack, facts, open_browser, who, dark
         page.locator("main").get_by_role("button", name=re.compile(button)).first.click()
         page.locator(".errors").wait_for()
         assert page.title().startswith("Error: "), (path, page.title())
-        wrong += check(page, seen, f"{path} with errors")
         keep_picture(page, f"{who}{path} with errors")
+        wrong += check(page, seen, f"{path} with errors")
     assert wrong == [], "\n".join(wrong)
 
 
@@ -137,8 +162,8 @@ def test_every_answer_to_a_form_is_accessible_and_fits(stack, answers, open_brow
     for answer in answers:
         show(page, stack, answer)
         assert page.locator("h1").inner_text()
-        wrong += check(page, seen, answer.name)
         keep_picture(page, f"answer {answer.name}")
+        wrong += check(page, seen, answer.name)
     assert wrong == [], "\n".join(wrong)
 
 
@@ -152,8 +177,8 @@ def test_the_admin_is_accessible(stack, facts, open_browser, who, dark, width):
     wrong = []
     for path in pages.admin_addresses(stack, facts)[who]:
         assert page.goto(path).status == 200, path
-        wrong += check(page, seen, path, ours=False)
         keep_picture(page, f"{who}{path}")
+        wrong += check(page, seen, path, ours=False)
     assert wrong == [], "\n".join(wrong)
 
 
@@ -166,12 +191,12 @@ NO_PAGES = {
 
 
 def names(patterns: list, space: str = "") -> set[str]:
-    """The names of all addresses but the admin's."""
+    """The names of all addresses but the admin's; one without a name leads on to another."""
     found = set()
     for pattern in patterns:
         if isinstance(pattern, URLResolver) and pattern.namespace != "admin":
             found |= names(pattern.url_patterns, f"{space}{pattern.namespace}:" if pattern.namespace else space)
-        elif isinstance(pattern, URLPattern):
+        elif isinstance(pattern, URLPattern) and pattern.name:
             found.add(f"{space}{pattern.name}")
     return found
 
@@ -247,3 +272,25 @@ def test_the_keyboard_gets_to_the_content(stack, facts, open_browser):
         page.keyboard.press("Tab")
         outline = page.evaluate("getComputedStyle(document.activeElement).outlineWidth")
         assert outline == "3px"
+
+
+def test_printed_pages_hold_nothing_to_press(stack, facts, open_browser):
+    context = open_browser()
+    sign_in(context, stack, facts["session"]["alice"])
+    page = context.new_page()
+    page.emulate_media(media="print")
+    for path in [
+        "/leads/?vertical=auto-insurance&state=OH",
+        f"/leads/{facts['lead']}/",
+        "/my-leads/",
+        f"/my-leads/{facts['bought']}/",
+        "/wallet/",
+        f"/wallet/deposits/{facts['deposit']['refunded']}/receipt/",
+    ]:
+        page.goto(path)
+        left = page.evaluate(
+            "[...document.querySelectorAll('button, input, textarea, nav, summary, .chips, .stages, .btn')]"
+            ".filter(e => e.type !== 'hidden' && e.checkVisibility()).map(e => e.outerHTML.slice(0, 80))"
+        )
+        assert left == [], path
+        keep_picture(page, f"printed {path}")
