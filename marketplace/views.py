@@ -3,6 +3,7 @@
 import email
 import email.policy
 import re
+import sys
 from datetime import timedelta
 from email.message import EmailMessage
 from pathlib import Path
@@ -16,12 +17,15 @@ from django.urls import reverse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET, require_POST, require_safe
 
+from accounts.limits import seconds_left
 from accounts.services import choose_theme as keep_theme
 from marketplace.core import clock, heartbeat
 from marketplace.core.context import THEMES
 from marketplace.core.links import safe_next
+from marketplace.core.middleware import database_away, static_page
 from marketplace.core.origin import refuse_foreign
 from marketplace.core.refusals import TooMany
+from marketplace.core.transactions import is_away
 from marketplace.leads.models import Lead, Vertical
 from marketplace.mail.models import OutgoingEmail
 from marketplace.wallet.models import MINIMUM_CENTS, EventCursor
@@ -112,7 +116,7 @@ def too_many_requests(request: HttpRequest) -> HttpResponse:
     Raises:
         TooMany: always.
     """
-    raise TooMany(retry_after=60)
+    raise TooMany(retry_after=seconds_left(request))
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -121,8 +125,8 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """500: a static page that needs no database."""
-    return HttpResponse((settings.BASE_DIR / "templates" / "500.html").read_text(encoding="utf-8"), status=500)
+    """500, or 503 if it was the database that failed outside of a view: static pages that need none."""
+    return database_away() if is_away(sys.exception()) else static_page(500)
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:

@@ -45,6 +45,8 @@ class DatabaseCache(db.DatabaseCache):
     count one, starts a counter's time anew at each step, and throws out counters that still run once 300 are there.
     Here nothing leaves before its time; ``purge`` takes what is over."""
 
+    _table: str
+
     def get_many(self, keys: Iterable[str], version: int | None = None) -> dict[str, Any]:
         names = {self.make_and_validate_key(key, version=version): key for key in keys}
         marks = ", ".join(["%s"] * len(names))
@@ -115,6 +117,8 @@ def _moment(moment: datetime) -> Any:
 class RedisThenDatabase(RedisCache):
     """Redis, and the cache table while Redis does not answer: signing in must work and its limits must hold. After a
     failure Redis is left alone for some seconds, so that a call costs no waiting."""
+
+    _servers: list[str]
 
     def _either(self, verb: str, *args: Any, **kwargs: Any) -> Any:
         server = self._servers[0]

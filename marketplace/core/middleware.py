@@ -9,6 +9,7 @@ from http import HTTPStatus
 from csp.constants import HEADER
 from csp.middleware import CSPMiddleware
 from csp.utils import build_policy
+from django.conf import settings
 from django.core.signals import got_request_exception
 from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse, HttpResponseNotFound
@@ -17,6 +18,7 @@ from django.shortcuts import render
 
 from . import logs
 from .refusals import Refusal, TooMany
+from .transactions import is_away
 
 log = logs.get("leadfair.requests")
 GetResponse = Callable[[HttpRequest], HttpResponse]
@@ -59,6 +61,18 @@ def log_unhandled(sender: object, **kwargs: object) -> None:
     log.error("unhandled", exc_info=sys.exc_info())
 
 
+def static_page(status: int) -> HttpResponse:
+    """The error page of this status that needs neither the template engine nor the database."""
+    return HttpResponse((settings.BASE_DIR / "templates" / f"{status}.html").read_text(encoding="utf-8"), status=status)
+
+
+def database_away() -> HttpResponse:
+    """503: the database did not answer, broke off or stayed busy."""
+    response = static_page(HTTPStatus.SERVICE_UNAVAILABLE)
+    response["Retry-After"] = "10"
+    return response
+
+
 class ContentSecurityPolicy(CSPMiddleware):
     """django-csp, which leaves out every 404 with DEBUG; ours are pages like all others."""
 
@@ -83,6 +97,9 @@ class answer_refusals:  # noqa: N801 - named like the functions beside it; a cla
         return response
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        if is_away(exception):
+            log.error("database away", exc_info=exception)
+            return database_away()
         if not isinstance(exception, Refusal):
             return None
         template = "429.html" if isinstance(exception, TooMany) else "refusal.html"

@@ -4,9 +4,10 @@ import random
 import time
 from collections.abc import Callable
 from functools import wraps
+from sqlite3 import SQLITE_ERROR
 from typing import ParamSpec, TypeVar
 
-from django.db import DatabaseError, OperationalError, transaction
+from django.db import DatabaseError, InterfaceError, OperationalError, transaction
 
 from .refusals import Busy
 
@@ -21,6 +22,14 @@ _RETRY = {"40P01", "40001", "55P03"}
 def _asks_for_retry(error: DatabaseError) -> bool:
     code = getattr(error.__cause__, "sqlstate", None)
     return code in _RETRY or (isinstance(error, OperationalError) and "database is locked" in str(error))
+
+
+def is_away(error: BaseException | None) -> bool:
+    """Whether ``error`` says that the database did not answer, broke off, is full or stayed busy: nothing is wrong with
+    what was asked, and asking again later makes sense."""
+    if isinstance(error, OperationalError):  # SQLite says so of faulty statements, too
+        return getattr(error.__cause__, "sqlite_errorcode", None) != SQLITE_ERROR
+    return isinstance(error, InterfaceError)
 
 
 def in_transaction(function: Callable[P, R]) -> Callable[P, R]:

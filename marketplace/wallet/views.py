@@ -10,7 +10,7 @@ from csp.decorators import csp_update
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.db import DatabaseError
+from django.db import Error as DatabaseFailure
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.csrf import csrf_exempt
@@ -244,7 +244,7 @@ def stripe_webhook(request: HttpRequest) -> HttpResponse:
         return HttpResponse(status=400)
     try:
         inbox.receive(event)
-    except DatabaseError as error:
+    except DatabaseFailure as error:
         log.error("webhook put off", problem=type(error).__name__)
         return HttpResponse(status=503, headers={"Retry-After": "10"})
     return HttpResponse(status=200)

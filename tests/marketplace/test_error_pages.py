@@ -103,7 +103,7 @@ def test_refusals_are_no_errors_in_the_log(failing, caplog, error):
     assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
-@pytest.mark.parametrize("name", ["500.html", "400.html"])
+@pytest.mark.parametrize("name", ["500.html", "503.html", "400.html"])
 def test_the_static_pages_need_nothing(name):
     """No template engine, no database: they are shown when those fail."""
     text = (Path(settings.BASE_DIR) / "templates" / name).read_text()

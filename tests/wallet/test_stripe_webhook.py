@@ -7,7 +7,7 @@ import time
 import pytest
 import stripe
 from django.apps import apps
-from django.db import DatabaseError
+from django.db import DatabaseError, InterfaceError
 from django.test import Client
 from django.urls import reverse
 
@@ -229,9 +229,10 @@ def test_no_csrf_token_is_asked_for():
     assert response.status_code == 200
 
 
-def test_a_database_that_is_away_is_told_so(monkeypatch):
+@pytest.mark.parametrize("error", [DatabaseError, InterfaceError])
+def test_a_database_that_is_away_is_told_so(monkeypatch, error):
     def fail(*events: object) -> None:
-        raise DatabaseError
+        raise error
 
     monkeypatch.setattr(inbox, "receive", fail)
     body = notice()

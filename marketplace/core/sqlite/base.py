@@ -64,8 +64,11 @@ class DatabaseWrapper(base.DatabaseWrapper):
             folder = os.path.dirname(os.path.abspath(name))
             if file_system_of(folder) in NETWORK_FILE_SYSTEMS:
                 raise ImproperlyConfigured(f"{folder} is on a network file system, on which SQLite loses data.")
-            os.makedirs(folder, exist_ok=True)
-            self._open_turnstile()
+            try:
+                os.makedirs(folder, exist_ok=True)
+                self._open_turnstile()
+            except OSError as error:
+                raise OperationalError("unable to open database file") from error
         return super().get_new_connection(conn_params)
 
     def create_cursor(self, name: Any = None) -> Any:
