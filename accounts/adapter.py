@@ -6,6 +6,7 @@ from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.internal.flows.login import AUTHENTICATION_METHODS_SESSION_KEY
 from allauth.account.models import EmailAddress
 from allauth.account.utils import passthrough_next_redirect_url
+from allauth.core import context
 from allauth.core.internal.ratelimit import truncate_ip
 from django.contrib import messages
 from django.core.exceptions import ValidationError
@@ -18,10 +19,8 @@ from marketplace.core.refusals import TooMany
 from privacy.vault.digests import digest
 
 from . import emails, services
+from .limits import seconds_left
 from .models import User
-
-# The longest of the windows that end in this error (ACCOUNT_RATE_LIMITS), in seconds.
-SIGN_IN_WINDOW = 300
 
 
 class AccountAdapter(DefaultAccountAdapter):
@@ -41,7 +40,7 @@ class AccountAdapter(DefaultAccountAdapter):
     def validation_error(self, code: str, *args: object) -> Exception:
         """What allauth raises for ``code``. A limit is a 429 and no mistake in a field."""
         if code == "too_many_login_attempts":
-            return TooMany(retry_after=SIGN_IN_WINDOW)
+            return TooMany(retry_after=seconds_left(context.request))
         error: ValidationError = super().validation_error(code, *args)
         return error
 

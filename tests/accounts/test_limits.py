@@ -4,6 +4,7 @@ import logging
 
 import pytest
 import redis
+import time_machine
 from django.conf import settings
 from django.contrib.sessions.models import Session
 from django.core.cache import cache
@@ -12,11 +13,26 @@ from django.test import Client
 from django.urls import reverse
 
 from accounts.adapter import AccountAdapter
+from accounts.limits import ASKED
+from marketplace.core import clock
 from tests.people import PASSWORD
 
-from .conftest import ENTER_CODE, ENTER_RESET_CODE, IP, NEW_PASSWORD, RESET, SIGN_IN, SIGN_UP, code_of, newcomer
+from .conftest import (
+    ENTER_CODE,
+    ENTER_RESET_CODE,
+    IP,
+    NEW_PASSWORD,
+    RESET,
+    SIGN_IN,
+    SIGN_UP,
+    code_of,
+    make_unverified,
+    newcomer,
+)
 
 pytestmark = pytest.mark.django_db
+CHANGE_PASSWORD, CHANGE_EMAIL = reverse("account_change_password"), reverse("account_email")
+CONFIRM_PASSWORD = reverse("account_reauthenticate")
 WRONG = {"login": "alice@example.com", "password": "wrong wrong wrong"}
 
 
@@ -24,10 +40,96 @@ def test_it_works(visitor, alice):
     answers = [visitor.post(SIGN_IN, WRONG) for _ in range(6)]
     assert [answer.status_code for answer in answers] == [422] * 5 + [429]
     last = answers[-1]
-    assert int(last["Retry-After"]) == 300
+    assert 290 <= int(last["Retry-After"]) <= 300
     assert "A moment, please" in last.text
     assert "5 minutes" in last.text
     assert "Retry-After" not in answers[0]
+
+
+# How each page is pressed until it refuses: who presses, how often at most, with what, and the seconds of its limit.
+PRESSED = {
+    "signing in": ("visitor", 5, SIGN_IN, WRONG, 300),
+    "signing in as staff": (
+        "visitor",
+        5,
+        reverse("admin:login"),
+        {"username": WRONG["login"], "password": "wrong"},
+        300,
+    ),
+    "signing up": ("visitor", 20, SIGN_UP, {}, 60),
+    "asking for a reset": ("visitor", 5, RESET, {"email": "Alice@example.com"}, 60),
+    "changing the password": ("as_alice", 5, CHANGE_PASSWORD, {"oldpassword": "wrong", "password1": "x"}, 60),
+    "confirming the password": ("as_alice", 5, CONFIRM_PASSWORD, {"password": "wrong"}, 300),
+    "changing the email": ("sure", 10, CHANGE_EMAIL, {"email": "no-at", "action_add": "1"}, 60),
+}
+
+
+@pytest.fixture
+def sure(as_alice):
+    """Alice's browser; she gave her password a moment ago."""
+    as_alice.post(CONFIRM_PASSWORD, {"password": PASSWORD})
+    return as_alice
+
+
+@pytest.fixture
+def moving(db):
+    """A clock that stands still until it is moved."""
+    with time_machine.travel(clock.now().replace(microsecond=0), tick=False) as stopped:
+        yield stopped
+
+
+@pytest.mark.parametrize("how", PRESSED)
+def test_the_answer_tells_how_long_to_wait(request, alice, moving, how):
+    """To the second: one second earlier it refuses still, then it does not."""
+    who, often, page, form, seconds = PRESSED[how]
+    browser = request.getfixturevalue(who)
+    for _ in range(often):
+        assert browser.post(page, form).status_code != 429
+        moving.shift(2)
+    refused = browser.post(page, form)
+    assert (refused.status_code, int(refused["Retry-After"])) == (429, seconds - 2 * often)
+    moving.shift(seconds - 2 * often - 1)
+    refused = browser.post(page, form)
+    assert (refused.status_code, int(refused["Retry-After"])) == (429, 1)
+    moving.shift(1)
+    assert browser.post(page, form).status_code != 429
+
+
+def test_of_two_limits_the_one_that_refused_tells_how_long(visitor, moving, mails):
+    """A code each ten seconds, and ten in an hour."""
+    eve = {"login": make_unverified().email, "password": PASSWORD}
+    assert Client().post(SIGN_IN, eve)["Location"] == ENTER_CODE
+    moving.shift(4)
+    refused = Client().post(SIGN_IN, eve)
+    assert (refused.status_code, int(refused["Retry-After"])) == (429, 6)
+    for _ in range(9):
+        moving.shift(10)
+        assert visitor.post(SIGN_IN, eve)["Location"] == ENTER_CODE
+        visitor.cookies.clear()
+    moving.shift(10)
+    refused = visitor.post(SIGN_IN, eve)
+    assert (refused.status_code, int(refused["Retry-After"])) == (429, 3600 - 4 - 90 - 10)
+
+
+def test_a_second_code_too_soon_tells_how_long_to_wait(visitor, moving):
+    visitor.post(SIGN_UP, newcomer())
+    moving.shift(3)
+    refused = visitor.post(ENTER_CODE, {"action": "resend"})
+    assert (refused.status_code, int(refused["Retry-After"])) == (429, 7)
+
+
+def test_a_new_password_too_often_tells_how_long_to_wait(visitor, alice, mails, moving):
+    visitor.post(RESET, {"email": alice.email})
+    visitor.post(ENTER_RESET_CODE, {"code": code_of(mails()[0])})
+    for _ in range(20):
+        assert visitor.post(NEW_PASSWORD, {"password1": "short"}).status_code == 422
+    moving.shift(5)
+    refused = visitor.post(NEW_PASSWORD, {"password1": "short"})
+    assert (refused.status_code, int(refused["Retry-After"])) == (429, 55)
+
+
+def test_every_limit_is_known_by_its_page():
+    assert {limit for asked in ASKED.values() for limit in asked} == set(settings.ACCOUNT_RATE_LIMITS)
 
 
 @pytest.mark.parametrize("spelling", ["ALICE@EXAMPLE.COM", " alice@example.com ", "Alice@Example.com"])

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable
 
 import pytest
+import time_machine
 from django.contrib.auth.hashers import MD5PasswordHasher
 from django.core.cache import cache
 from django.db import connection
@@ -12,6 +13,7 @@ from django.http import HttpResponse
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from marketplace.core import clock
 from marketplace.mail.models import OutgoingEmail
 from tests.people import make_bob
 
@@ -23,6 +25,13 @@ KNOWN, UNKNOWN = "bob@example.com", "zoe@example.com"
 UNVERIFIED, CLOSED = "eve@example.com", "dan@example.com"
 WRONG = "00000000"
 Step = Callable[[Client, str], HttpResponse]
+
+
+@pytest.fixture(autouse=True)
+def _no_time_passes():
+    """What is left of a limit or of a code is told by the second."""
+    with time_machine.travel(clock.now(), tick=False):
+        yield
 
 
 @pytest.fixture(autouse=True)
