@@ -201,10 +201,24 @@ def test_a_network_file_system_is_refused(monkeypatch):
         fresh.ensure_connection()
 
 
-def test_writes_are_durable_and_foreign_keys_hold():
+def test_writes_are_durable_and_foreign_keys_and_triggers_hold():
     with connection.cursor() as cursor:
         values = {
             name: cursor.execute(f"PRAGMA {name}").fetchone()[0]
-            for name in ("journal_mode", "synchronous", "foreign_keys")
+            for name in ("journal_mode", "synchronous", "foreign_keys", "recursive_triggers")
         }
-    assert values == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
+    assert values == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "recursive_triggers": 1}
+
+
+@pytest.mark.parametrize("key", ["id", "id + 1000"], ids=["same-id", "same-row"])
+@pytest.mark.parametrize("table", ["policy_policyversion", "policy_acceptance"])
+def test_what_only_grows_is_not_replaced_either(alice, table, key):
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT * FROM {table}")
+        before = cursor.fetchall()
+        columns = ", ".join(column[0] for column in cursor.description)
+        replaced = columns.replace("id", key, 1)
+        with pytest.raises(IntegrityError, match="append-only"):
+            cursor.execute(f"INSERT OR REPLACE INTO {table} ({columns}) SELECT {replaced} FROM {table}")
+        cursor.execute(f"SELECT * FROM {table}")
+        assert cursor.fetchall() == before != []

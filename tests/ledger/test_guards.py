@@ -36,6 +36,40 @@ def test_transfers_are_never_changed_or_deleted(alice):
     refuses("DELETE FROM ledger_transfer")
 
 
+REPLACE = """
+INSERT OR REPLACE INTO ledger_transfer (id, debit_id, credit_id, amount, kind, reference, line, created_at)
+SELECT {id}, debit_id, credit_id, 1, kind, reference, line, created_at FROM ledger_transfer"""
+
+
+@pytest.mark.sqlite
+@pytest.mark.parametrize("key", ["id", "id + 1000"], ids=["same-id", "same-fact"])
+def test_nor_replaced(alice, key):
+    """SQLite deletes what stands in the way of a row, and asks the triggers only on connections that are told to."""
+    refuses(REPLACE.format(id=key))
+    assert ledger.wallet_of(alice.pk).cash == 100_000
+    assert list(checks.findings()) == []
+
+
+@pytest.mark.sqlite
+def test_accounts_are_not_replaced(alice):
+    refuses(
+        "INSERT OR REPLACE INTO ledger_account (id, kind, owner_id, debits, credits, last_transfer) "
+        "SELECT id, kind, owner_id, 0, 0, 0 FROM ledger_account WHERE owner_id IS NOT NULL"
+    )
+    refuses("UPDATE OR REPLACE ledger_account SET kind = 'cash' WHERE kind = 'bonus'")
+    assert ledger.wallet_of(alice.pk).cash == 100_000
+
+
+@pytest.mark.sqlite
+@pytest.mark.django_db(transaction=True)
+def test_control_a_connection_that_is_not_told_so_replaces(alice):
+    with connection.cursor() as cursor:
+        cursor.execute("PRAGMA recursive_triggers=OFF")
+        cursor.execute(REPLACE.format(id="id + 1000"))
+        cursor.execute("PRAGMA recursive_triggers=ON")
+    assert [finding for finding in checks.findings() if "not the sum" in finding]
+
+
 def test_accounts_are_never_deleted_and_keep_kind_and_owner(alice, bob):
     with transaction.atomic():
         ledger.lock(bob.pk)
