@@ -3,6 +3,8 @@
 import re
 import subprocess
 import sys
+from collections.abc import Iterable
+from importlib.metadata import distribution
 from io import StringIO
 from pathlib import Path
 
@@ -12,6 +14,8 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.db import connection, models
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from marketplace.core import triggers
 from marketplace.ledger.guards import NAMES as LEDGER_TRIGGERS
@@ -62,6 +66,39 @@ def test_control_the_two_exceptions_are_all_that_the_contracts_let_pass(tmp_path
     assert done.returncode == 1
     found = set(re.findall(r"- +([\w.]+ -> \w+)", done.stdout))
     assert found == {"marketplace.wallet.gateway -> stripe", "privacy.vault.sealing -> cryptography"}, done.stdout
+
+
+def listed(name: str) -> dict[str, Requirement]:
+    """What a requirements file lists, by the name of the package."""
+    lines = (line.partition("#")[0].strip() for line in (ROOT / name).read_text().splitlines())
+    found = [Requirement(line) for line in lines if line and not line.startswith("-r ")]
+    return {canonicalize_name(requirement.name): requirement for requirement in found}
+
+
+def brought_along(wanted: Iterable[Requirement]) -> set[str]:
+    """Every package that ``wanted`` need on this machine, they themselves too."""
+    found: set[tuple[str, str]] = set()
+    left = [(requirement, extra) for requirement in wanted for extra in ("", *requirement.extras)]
+    while left:
+        requirement, extra = left.pop()
+        name = canonicalize_name(requirement.name)
+        if (name, extra) not in found:
+            found.add((name, extra))
+            for needed in map(Requirement, distribution(name).requires or []):
+                if needed.marker is None or needed.marker.evaluate({"extra": extra}):
+                    left += [(needed, another) for another in ("", *needed.extras)]
+    return {name for name, _ in found}
+
+
+@once
+def test_every_package_is_pinned():
+    """Those that others bring along too: two machines never run different code."""
+    runs = listed("requirements.txt")
+    everything = runs | listed("requirements-dev.txt")
+    assert brought_along(runs.values()) - runs.keys() == set()
+    assert brought_along(everything.values()) - everything.keys() == set()
+    loose = [name for name, requirement in everything.items() if not str(requirement.specifier).startswith("==")]
+    assert loose == []
 
 
 @once
