@@ -1,9 +1,11 @@
 """The inbox: what the processor told us, worked off one event at a time by looking at the object's present state."""
 
+import time
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import TypeVar
 
+from celery.exceptions import SoftTimeLimitExceeded
 from django.db.models import F
 
 from marketplace.core import clock, logs, wake
@@ -14,6 +16,7 @@ from .models import Deposit, EventCursor, StripeEvent
 log = logs.get("leadfair.wallet")
 State = StripeEvent.State
 MAX_ATTEMPTS = 12
+RUN_SECONDS = 10  # a task is stopped after 45 seconds, and an event that begins late may wait for the processor for 30
 LEASE = timedelta(minutes=1)
 LONGEST_WAIT = timedelta(hours=1)
 OVERLAP = timedelta(hours=1)  # the sweep reads this much again: clocks differ, and events appear late
@@ -42,11 +45,12 @@ def receive(*events: gateway.Event) -> None:
 
 
 def process_events(limit: int = 200) -> int:
-    """Work off the events that wait; returns how many were done. Any number of workers may run. While the processor
-    does not answer, the others wait as well."""
+    """Work off the events that wait, for 10 seconds at most; returns how many were done. Any number of workers may run.
+    While the processor does not answer, the others wait as well."""
     done = 0
+    started = time.monotonic()
     for _ in range(limit):
-        event = _claim()
+        event = _claim() if time.monotonic() - started < RUN_SECONDS else None
         if event is None:
             break
         problem = _process(event)
@@ -72,6 +76,8 @@ def _claim() -> StripeEvent | None:
 def _process(event: StripeEvent) -> Exception | None:
     try:
         state = State.DONE if apply(event.type, event.object_id) else State.IGNORED
+    except SoftTimeLimitExceeded:  # about the worker, not the event, which is claimed again when its lease is over
+        raise
     except Exception as error:  # noqa: BLE001 - one bad event must not stop the others; it is tried again, then shown
         _try_later(event, error)
         return error
@@ -149,7 +155,8 @@ def _after_its_payment(book: Callable[[Fact], None], fact: Fact) -> None:
 
 def sweep() -> int:
     """Ask the processor what happened since we last asked, so that a lost webhook heals itself; returns how many
-    events were new. Also asks about deposits that have been open for 45 minutes, and ends abandoned ones.
+    events were new. Also asks about deposits that have been open for 45 minutes, for 10 seconds at most, and ends
+    abandoned ones.
 
     Raises:
         ProcessorDown: it did not answer; the next run starts where this one stopped.
@@ -157,8 +164,11 @@ def sweep() -> int:
     started = clock.now()
     missed = _read_events(until=started)
     unfinished = Deposit.objects.unfinished().filter(created_at__lt=started - POLL_AFTER)
+    polling = time.monotonic()
     # By lot: a hundred bank payments that take days must not keep the others from their turn.
     for deposit in unfinished.order_by("?")[:POLLED_AT_ONCE]:
+        if time.monotonic() - polling > RUN_SECONDS:
+            break
         try:
             deposits.refresh(deposit)
         except gateway.ProcessorRefused:

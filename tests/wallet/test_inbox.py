@@ -1,9 +1,11 @@
 """What the processor told us is worked off once, later if need be, and what it could not tell us is fetched."""
 
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 import time_machine
+from celery.exceptions import SoftTimeLimitExceeded
 from django.apps import apps
 
 from marketplace.core import clock
@@ -135,6 +137,29 @@ def test_a_worker_that_died_leaves_the_event_to_the_next(broken):
         assert inbox.process_events() == 1
 
 
+def test_a_run_takes_ten_seconds_and_leaves_the_rest(broken, monkeypatch):
+    """One of two hundred events with a slow processor would otherwise be cut off in the middle."""
+    inbox.receive(event(1), event(2), event(3))
+    seconds = iter([100.0, 100.0, 105.0, 110.0])
+    monkeypatch.setattr(inbox, "time", SimpleNamespace(monotonic=lambda: next(seconds)))
+    assert inbox.process_events() == 2
+    assert list(StripeEvent.objects.order_by("id").values_list("attempts", flat=True)) == [1, 1, 0]
+
+
+def test_a_task_that_is_cut_off_is_no_failure_of_the_event(owner, broken):
+    inbox.receive(event())
+    StripeEvent.objects.update(attempts=20)
+    broken.append(SoftTimeLimitExceeded())
+    with pytest.raises(SoftTimeLimitExceeded):
+        inbox.process_events()
+    row = StripeEvent.objects.get()
+    assert (row.state, row.problem) == (State.NEW, "")
+    assert alerts() == set()
+    broken.clear()
+    with time_machine.travel(clock.now() + inbox.LEASE):
+        assert inbox.process_events() == 1
+
+
 def test_a_late_failure_does_not_undo_what_another_worker_did(owner, broken):
     inbox.receive(event())
     StripeEvent.objects.update(attempts=20)
@@ -222,6 +247,18 @@ def test_an_open_deposit_is_asked_about_after_45_minutes(site, buyer, monkeypatc
     with time_machine.travel(clock.now() + timedelta(minutes=50)):
         inbox.sweep()
     assert (again(deposit).state, balance(buyer)) == (Deposit.State.PAID, 10_000)
+
+
+def test_asking_about_open_deposits_takes_ten_seconds(site, buyer, monkeypatch):
+    for _ in range(3):
+        site.start(buyer)
+    asked = []
+    monkeypatch.setattr(inbox.deposits, "refresh", asked.append)
+    seconds = iter([100.0, 100.0, 110.0, 110.1])
+    monkeypatch.setattr(inbox, "time", SimpleNamespace(monotonic=lambda: next(seconds)))
+    with time_machine.travel(clock.now() + timedelta(minutes=50)):
+        inbox.sweep()
+    assert len(asked) == 2
 
 
 def test_a_deposit_the_processor_does_not_know_keeps_none_from_its_turn(site, buyer, monkeypatch):
