@@ -1,12 +1,19 @@
 """Sessions in the database, for any cookie that a stranger may send and whatever the database does."""
 
 import re
+from datetime import datetime, timedelta
+from typing import Any
 
+from django.contrib.auth import SESSION_KEY
 from django.contrib.sessions.backends import db
 from django.contrib.sessions.backends.base import UpdateError
+from django.utils import timezone
 
 from .transactions import is_away
 
+# Seconds that the session of somebody who is not signed in lives on: a sign-up or a reset that was given up holds an
+# email. The box "Keep me signed in" counts from the moment one is.
+A_VISIT = 3600
 _KEY = re.compile(r"[0-9a-z]{32}", re.ASCII)
 
 
@@ -16,6 +23,14 @@ class SessionStore(db.SessionStore):
 
     def _validate_session_key(self, key: str) -> bool:
         return bool(key and _KEY.fullmatch(key))
+
+    def get_expiry_age(self, **kwargs: Any) -> int:
+        age: int = super().get_expiry_age(**kwargs)
+        return age if SESSION_KEY in self else min(age, A_VISIT)
+
+    def get_expiry_date(self, **kwargs: Any) -> datetime:
+        end: datetime = super().get_expiry_date(**kwargs)
+        return end if SESSION_KEY in self else min(end, timezone.now() + timedelta(seconds=A_VISIT))
 
     def save(self, must_create: bool = False) -> None:
         try:

@@ -1,6 +1,7 @@
 """The code that proves an email."""
 
 import re
+from datetime import timedelta
 
 import pytest
 import time_machine
@@ -9,6 +10,7 @@ from django.core.cache import cache
 from django.urls import reverse
 
 from accounts.models import User
+from marketplace.core import clock
 
 from .conftest import ENTER_CODE, PASSWORD, SIGN_IN, SIGN_OUT, SIGN_UP, code_of, make_unverified, newcomer, shown_errors
 
@@ -135,3 +137,22 @@ def test_the_session_keeps_no_address_once_it_is_over(visitor, signed_up, mails)
     assert signed_up.email not in held
     assert not re.search(r"\b\d{8}\b", held), "nor the code"
     assert "203.0.113" not in held
+
+
+def test_a_session_of_somebody_who_gave_up_lives_for_an_hour(visitor, signed_up):
+    """It holds the address, which nobody needs once the code is over."""
+    (session,) = Session.objects.all()
+    assert signed_up.email in repr(session.get_decoded())
+    assert session.expire_date <= clock.now() + timedelta(hours=1)
+
+
+def test_who_ticked_the_box_stays_signed_in_from_the_code_on(visitor, mails):
+    eve = make_unverified()
+    visitor.post(SIGN_IN, {"login": eve.email, "password": PASSWORD, "remember": "on"})
+    (session,) = Session.objects.all()
+    assert session.expire_date <= clock.now() + timedelta(hours=1)
+    assert visitor.cookies["sessionid"]["max-age"] <= 3600
+    visitor.post(ENTER_CODE, {"code": code_of(mails()[0])})
+    (session,) = Session.objects.all()
+    assert session.expire_date > clock.now() + timedelta(days=13)
+    assert visitor.cookies["sessionid"]["max-age"] == 14 * 24 * 3600

@@ -1,14 +1,18 @@
 """A forgotten password: a code by mail, then a new one."""
 
+from datetime import timedelta
+
 import pytest
 import time_machine
 from allauth.account.models import EmailAddress
+from django.contrib.sessions.models import Session
 from django.core.cache import cache
 from django.test import Client
 from django.urls import reverse
 
 from accounts import emails, services
 from accounts.models import User
+from marketplace.core import clock
 from tests.people import PASSWORD
 
 from .conftest import (
@@ -210,6 +214,14 @@ def test_a_closed_account_gets_no_code(visitor, alice, mails):
     alice.save()
     assert visitor.post(RESET, {"email": alice.email})["Location"] == ENTER_RESET_CODE
     assert mails() == []
+
+
+@pytest.mark.parametrize("email", ["alice@example.com", "nobody@example.com"])
+def test_a_session_of_somebody_who_gave_up_lives_for_an_hour(visitor, alice, email):
+    visitor.post(RESET, {"email": email})
+    (session,) = Session.objects.all()
+    assert session.expire_date <= clock.now() + timedelta(hours=1)
+    assert visitor.cookies["sessionid"]["max-age"] == ""
 
 
 def test_the_lead_one_wanted_survives(visitor, alice, mails):
