@@ -28,11 +28,12 @@ from marketplace.core.refusals import TooMany
 from marketplace.core.transactions import is_away
 from marketplace.leads.models import Lead, Vertical
 from marketplace.mail.models import OutgoingEmail
+from marketplace.wallet import gateway
 from marketplace.wallet.models import MINIMUM_CENTS, EventCursor
 
 A_YEAR = 365 * 24 * 3600
 COUNTED = 10_000  # counting further would cost more than the figure is worth
-MAIL_IS_LATE = timedelta(minutes=5)
+MAIL_IS_LATE = timedelta(minutes=5)  # no worker looks for what is due
 SWEEP_IS_LATE = timedelta(minutes=30)  # three sweeps in a row could not ask the card processor
 
 
@@ -93,11 +94,16 @@ def readyz(request: HttpRequest) -> HttpResponse:
 
 
 def _lacks_help() -> bool:
-    """Whether something the site can do without for a while is away; mail and processor by what their jobs got done."""
+    """Whether something the site can do without for a while is away. Mail server and card processor are asked for a
+    connection, and judged by what the jobs got done: a server may be there and take nothing."""
     now = clock.now()
+    never_tried = OutgoingEmail.objects.filter(state=OutgoingEmail.State.QUEUED, attempts=0)
     return (
         not heartbeat.redis_answers()
-        or OutgoingEmail.objects.filter(state=OutgoingEmail.State.QUEUED, created_at__lt=now - MAIL_IS_LATE).exists()
+        or bool(settings.EMAIL_URL and not heartbeat.listens(settings.EMAIL_HOST, settings.EMAIL_PORT))
+        or not heartbeat.listens(*gateway.address())
+        or OutgoingEmail.objects.waiting_for_server().exists()
+        or never_tried.filter(created_at__lt=now - MAIL_IS_LATE).exists()
         or EventCursor.objects.filter(read_until__lt=now - SWEEP_IS_LATE).exists()
     )
 

@@ -1,7 +1,12 @@
 """Whether the parts the site stands on answer."""
 
+import socket
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
-from functools import cache
+from functools import cache, partial
 
 import redis
 from django.conf import settings
@@ -46,10 +51,42 @@ def _all_applied() -> bool:
 
 def redis_answers() -> bool:
     """Whether Redis answers, or none is configured."""
-    if not settings.REDIS_URL:
+    return not settings.REDIS_URL or _answers(settings.REDIS_URL, _ping)
+
+
+def _ping() -> bool:
+    with redis.Redis.from_url(settings.REDIS_URL, socket_connect_timeout=1, socket_timeout=1) as client:
+        return bool(client.ping())
+
+
+def listens(host: str, port: int) -> bool:
+    """Whether something takes connections there."""
+    return _answers(f"{host}:{port}", partial(_connect, host, port))
+
+
+def _connect(host: str, port: int) -> bool:
+    with socket.create_connection((host, port), timeout=PATIENCE):
         return True
-    try:
-        with redis.Redis.from_url(settings.REDIS_URL, socket_connect_timeout=1, socket_timeout=1) as client:
-            return bool(client.ping())
-    except redis.RedisError:
-        return False
+
+
+PATIENCE = 1.0  # seconds for one answer; looking up a name knows no time limit, hence the thread
+RECENT = 5.0  # seconds for which an answer is good
+_answered: dict[str, float] = {}
+
+
+def _answers(server: str, ask: Callable[[], bool]) -> bool:
+    """Whether ``server`` answered within the last 5 seconds, or does within one; whatever it answered instead, it did
+    not."""
+    if time.monotonic() - _answered.get(server, -RECENT) < RECENT:
+        return True
+
+    def note() -> None:
+        with suppress(OSError, redis.RedisError):
+            if ask():
+                _answered[server] = time.monotonic()
+
+    asked_at = time.monotonic()
+    thread = threading.Thread(target=note, daemon=True)
+    thread.start()
+    thread.join(PATIENCE)
+    return _answered.get(server, -RECENT) >= asked_at

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
+from urllib.parse import urlsplit
 
 import stripe
 from django.conf import settings
@@ -121,6 +122,12 @@ def _api() -> Any:
     if connection.in_atomic_block:
         raise RuntimeError("the card processor is never called inside a transaction")
     return _client(settings.STRIPE_SECRET_KEY, settings.STRIPE_API_BASE).v1
+
+
+def address() -> tuple[str, int]:
+    """Host and port of the processor."""
+    base = urlsplit(settings.STRIPE_API_BASE or stripe.DEFAULT_API_BASE)
+    return base.hostname or "", base.port or {"https": 443, "http": 80}[base.scheme]
 
 
 _REFUSED = (stripe.InvalidRequestError, stripe.CardError)
