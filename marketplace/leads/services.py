@@ -1,6 +1,6 @@
 """Listing, claiming, repricing and opening leads."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -142,12 +142,14 @@ def _still_on_sale(ids: Collection[int]) -> QuerySet[Lead]:
     return Lead.objects.on_sale().filter(pk__in=ids)
 
 
-def revoke_consents(lead_ids: Collection[int], *, at: datetime) -> None:
-    """The person behind these leads took the consent back at ``at`` (UTC): it is noted on the records, where the first
-    such moment stays, and what is not sold out is withdrawn (DX-16). Needs the caller's transaction."""
-    leads = Lead.objects.filter(pk__in=lead_ids)
+def revoke_consents(moments: Mapping[int, datetime]) -> None:
+    """The people behind these leads took their consents back; ``moments`` says when (UTC), by lead. It is noted on the
+    records, where the first such moment stays, and what is not sold out is withdrawn (DX-16). Needs the caller's
+    transaction."""
+    leads = Lead.objects.filter(pk__in=moments)
     list(leads.select_for_update(no_key=True).order_by("pk"))
-    Consent.objects.filter(lead__in=lead_ids, revoked_at=None).update(revoked_at=at)
+    for lead_id, at in moments.items():
+        Consent.objects.filter(lead=lead_id, revoked_at=None).update(revoked_at=at)
     leads.filter(status__in=(Lead.Status.OPEN, Lead.Status.HELD)).update(status=Lead.Status.WITHDRAWN)
 
 

@@ -33,7 +33,7 @@ FIELDS = {
     "comments": "comment notes message remarks",
     "vertical": "lead_type product product_type line_of_business lob insurance_type",
     "buyers": "max_buyers number_of_buyers slots",
-    "supplier": "vendor lead_vendor lead_provider publisher partner",
+    "supplier": "vendor lead_vendor lead_provider publisher",
     "consent_text": "consent_language tcpa_text tcpa_language tcpa_consent_text disclosure",
     "consent_at": "consent_time consent_timestamp consent_date tcpa_timestamp opt_in_time opt_in_timestamp",
     "consent_page": "consent_url tcpa_url opt_in_url",
@@ -54,7 +54,7 @@ ATTRIBUTES = {
     "mortgage.loan_amount": "loan_amount",
     "mortgage.purpose": "loan_purpose loan_type",
     "utility.electric.monthly_bill": "electric_bill monthly_electric_bill",
-    "insurance.current": "currently_insured insured",
+    "insurance.current": "currently_insured",
     "vehicle.count": "vehicles number_of_vehicles",
     "vehicle.year": "vehicle_year",
     "timeframe_days": "timeframe",
@@ -66,18 +66,27 @@ _RANK = {alias: rank for name, aliases in FIELDS.items() for rank, alias in enum
 _GROUPS = re.compile(r"(?:insurance|mortgage|property|vehicle|utility\.electric)\.[a-z0-9_.]{1,30}")
 
 REQUIRED = ("phone_1", "postal_code", "source_timestamp")
+# Names are searched without their separators, because tools also write DateOfBirth and CARDNO; short words that may be
+# part of longer ones (dob in "adobe roof") count only where they stand alone.
 # Numbers that steal a person's identity or money. A file that has them is refused as a whole (PRODUCT, "Lead").
+_DANGEROUS_WORDS = {"ssn", "itin", "cvv", "cvc", "pan"}
 _DANGEROUS = re.compile(
-    r"ssn\d?|itin|social|social_security(_(no|num|number))?|social_sec(urity)?_(no|num|number)|ss_?(no|num|number)|"
-    r"soc_sec(_(no|num|number))?|(us_)?(tax_?id|taxpayer_id)|.*_ssn\d?(_.*)?|ssn_.*|(.*_)?social_security_.*|"
-    r"(last_?(4|four)_)(of_)?(ssn|social).*|(credit_|debit_|bank_|payment_)?(card|cc)_?(no|num|number)|"
-    r"(credit|debit)_?card|pan|cvv2?|cvc2?|(credit_|debit_)?(card|cc)_(cvv|cvc|exp|expiry|expiration|code).*"
+    r"^ssn|ssn\d*$|ssn(last|full|num|no$)|soc(ial)?sec|^social(no|num|number)?$|last(4|four)(of)?(ssn|social)|"
+    r"^ss(no|num|number)$|^(us|federal|borrower|customer)?tax(payer)?(id|num|no$)|"
+    r"^(credit|debit)card$|(credit|debit)cardnum|card(no|num|number)$|card(exp|cvv|cvc|code)|"
+    r"^(credit|debit|customer)?cc(no|num|number|cvv|cvc|exp|code)"
 )
 # What singles a person or a thing out must not become a public attribute, not even on request.
+_PERSONAL_WORDS = {
+    "first", "last", "middle", "cell", "fax", "dob", "ip", "vin", "dl", "pin", "iban", "lat", "lng", "lon", "owner",
+    "insured",
+}  # fmt: skip
 _PERSONAL = re.compile(
-    r"(^|[._])((?<!ad_)(?<!adset_)(?<!form_)(?<!campaign_)name|first|last|email|mail|phone|mobile|cell|fax|address|street|dob|birth\w*|birthday|age_exact|ip|ips|"
-    r"ipaddress|user_agent|browser|device|cookie|session|vin|plate|licen[cs]e|passport|policy_number|policy_no|account\w*|"
-    r"routing|iban|password|latitude|longitude|lat|lng|lon|contact|spouse|beneficiary)([._]|\d|$)"
+    r"(?<!ad)(?<!adset)(?<!form)(?<!campaign)name(?!nt)|mail|phone|(?<!auto)mobile|^cell(no|num|ular)|address|street|zip|"
+    r"postal|postcode|birth|^dob|dob$|ageexact|^ip(v\d|addr)|(user|client|remote|visitor|lead)ip$|useragent|browser|device|"
+    r"cookie|(?<!pos)session|clk?id$|clickid|vin(no|num|code|$)|vehicleident|licen[cs]e|plate(no|num|$)|passport|"
+    r"policy(no|num|id)|account|routing|password|latitude|longitude|coordinates|"
+    r"contact|spouse|beneficiary|applicant|borrower|holder|(co|named)insured|coowner"
 )
 
 
@@ -97,8 +106,7 @@ class Columns:
 
 def plain(header: str) -> str:
     """``header`` as the table writes it: ``" Zip-Code "`` → ``"zip_code"``."""
-    text = unicodedata.normalize("NFKC", header).casefold()
-    text = re.sub(r"(?<=[a-z])#", "_number", text)
+    text = unicodedata.normalize("NFKC", header).casefold().replace("#", " number ")
     return re.sub(r"[^a-z0-9.]+", "_", text).strip("_.")
 
 
@@ -116,7 +124,7 @@ def read_header(header: Sequence[str], *, keep: Sequence[str] = (), has_vertical
     """
     names = [plain(name) for name in header]
     for number, name in enumerate(names, start=1):
-        if _DANGEROUS.fullmatch(name.replace(".", "_")):
+        if _speaks_of(name, _DANGEROUS_WORDS, _DANGEROUS):
             raise FileRefused(
                 f"Column {number} looks like a social security, tax or card number. Such numbers are never taken in: "
                 "remove the column and import the file again."
@@ -125,9 +133,7 @@ def read_header(header: Sequence[str], *, keep: Sequence[str] = (), has_vertical
         raise FileRefused("The file has no header: its first line names none of the columns we know.")
     kept = _kept(keep, names)
     _check_names(names)
-    read = {
-        index: _NAMES.get(name) or (name if name in kept else _attribute_key(name)) for index, name in enumerate(names)
-    }
+    read = {index: _NAMES.get(name) or (name if name in kept else None) for index, name in enumerate(names)}
     chosen: dict[str, int] = {}
     # Of two columns that mean the same, the one further to the front of the table above is read: phone before mobile.
     for index in sorted((index for index in read if read[index]), key=lambda index: _RANK.get(names[index], 0)):
@@ -150,9 +156,10 @@ def _check_names(names: Sequence[str]) -> None:
             seen[name] = number
 
 
-def _attribute_key(name: str) -> str | None:
-    """``name`` itself if it is one of LeadConduit's groups and not personal."""
-    return name if _GROUPS.fullmatch(name) and not _PERSONAL.search(name) else None
+def _speaks_of(name: str, words: set[str], parts: re.Pattern[str]) -> bool:
+    """Whether ``name`` has one of ``words`` between its separators, or one of ``parts`` when they are left out."""
+    alone = {word.rstrip("0123456789") for word in re.split("[._]", name)}
+    return bool(alone & words or parts.search(re.sub("[._]", "", name)))
 
 
 def _kept(keep: Sequence[str], names: Sequence[str]) -> set[str]:
@@ -164,7 +171,7 @@ def _kept(keep: Sequence[str], names: Sequence[str]) -> set[str]:
             raise FileRefused("A column named with --keep is not in the file.")
         if len(name) > MAX_KEY:
             raise FileRefused(f"A column named with --keep is longer than {MAX_KEY} characters.")
-        if _PERSONAL.search(name):
+        if _speaks_of(name, _PERSONAL_WORDS, _PERSONAL):
             raise FileRefused(
                 f"Column {names.index(name) + 1} cannot be kept: attributes are public and it looks personal."
             )

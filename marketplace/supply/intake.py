@@ -14,13 +14,14 @@ from marketplace.core.ids import new_id
 from marketplace.core.transactions import in_transaction
 from marketplace.leads import pricing
 from marketplace.leads.models import Consent, ConsentWording, Lead, LeadContact, Vertical
+from marketplace.leads.services import revoke_consents
 from marketplace.leads.verticals import questions_of
 from privacy.policy.services import sha256_of
 from privacy.vault.fields import seal_into
 
 from .bulk import insert
 from .models import ImportBatch, ImportRow
-from .rules import Candidate, Judged, Rejected
+from .rules import Candidate, Judged, Rejected, Revocation
 
 SAME_PERSON = timedelta(days=90)
 LISTING_TAKES = timedelta(minutes=2)
@@ -35,27 +36,36 @@ _COUNTERS = {
 
 @dataclass(slots=True)
 class Fate:
-    """What becomes of a row; for one that comes in also the status of its lead, and its key once it is written."""
+    """What becomes of a row; for one that comes in also the status of its lead, when its consent was taken back (by a
+    row further down), and its key once it is written."""
 
     line: int
     outcome: Outcome
     reason: str = ""
     candidate: Candidate | None = None
     status: str = ""
+    revoked_at: datetime | None = None
     lead_id: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Known:
-    """A request of somebody: a lead in stock, or a row further up among those that come in now (``fate``)."""
+    """A request of somebody: a lead in stock, or a row further up among those that come in now (``fate``). ``status``
+    is the one of its lead as it will be, so that it makes no difference where a portion of rows ends."""
 
+    vertical_id: int
     asked_at: datetime
-    is_held: bool
+    status: str
     lead_id: int | None = None
     fate: Fate | None = None
 
+    def withdraw(self) -> None:
+        self.status = Lead.Status.WITHDRAWN
+        if self.fate:
+            self.fate.status = self.status
 
-People = defaultdict[tuple[int, str], list[Known]]  # by vertical and digest
+
+People = defaultdict[str, list[Known]]  # by digest
 
 
 @in_transaction
@@ -68,12 +78,11 @@ def take_in(batch_id: int, judged: Sequence[Judged], *, listed_when_asked: bool)
     Raises:
         Busy: the database gave up; nothing of these rows was written.
     """
-    batch = ImportBatch.objects.select_for_update(no_key=True).get(pk=batch_id)
-    rows = _rows_left(batch, judged)
+    batch = _lock_batch(batch_id)
+    rows = [row for row in judged if row.line > batch.read_to]
     if not rows:
         return
-    verticals = {row.vertical.pk for row in rows if isinstance(row, Candidate)}
-    list(Vertical.objects.select_for_update(no_key=True).filter(pk__in=verticals).order_by("pk"))
+    _lock_verticals(rows)
     fates = _take_in(batch, rows, listed_when_asked=listed_when_asked)
     insert(
         ImportRow,
@@ -95,37 +104,57 @@ def take_in(batch_id: int, judged: Sequence[Judged], *, listed_when_asked: bool)
     batch.save(update_fields=["read_to", *_COUNTERS.values()])
 
 
-def _rows_left(batch: ImportBatch, judged: Sequence[Judged]) -> list[Judged]:
-    """Those that have no outcome yet; the batch is locked."""
-    return [row for row in judged if row.line > batch.read_to]
+def _lock_batch(batch_id: int) -> ImportBatch:
+    return ImportBatch.objects.select_for_update(no_key=True).get(pk=batch_id)
+
+
+def _lock_verticals(rows: Sequence[Judged]) -> None:
+    """Those the rows are for, or all of them if a row is about a person's leads in every vertical."""
+    verticals = Vertical.objects.select_for_update(no_key=True).order_by("pk")
+    if not any(isinstance(row, Rejected) and row.revocation for row in rows):
+        verticals = verticals.filter(pk__in={row.vertical.pk for row in rows if isinstance(row, Candidate)})
+    list(verticals)
 
 
 def _take_in(batch: ImportBatch, rows: Sequence[Judged], *, listed_when_asked: bool) -> list[Fate]:
     """Write the leads of ``rows``. If the database refuses, each row is tried alone and rejected if it is the one."""
     try:
-        with transaction.atomic():
-            fates = _decide(batch, rows)
-            _write_leads([fate for fate in fates if fate.status], listed_when_asked=listed_when_asked)
-            return fates
+        return _write(batch, rows, [], listed_when_asked=listed_when_asked)
     except (IntegrityError, DataError):
-        if len(rows) == 1:
-            return [Fate(rows[0].line, Outcome.REJECTED, "The database does not take the values of this row.")]
-    return [fate for row in rows for fate in _take_in(batch, [row], listed_when_asked=listed_when_asked)]
+        fates: list[Fate] = []
+    for row in rows:
+        try:
+            fates += _write(batch, [row], fates, listed_when_asked=listed_when_asked)
+        except (IntegrityError, DataError):
+            fates.append(Fate(row.line, Outcome.REJECTED, "The database does not take the values of this row."))
+    return fates
 
 
-def _decide(batch: ImportBatch, rows: Sequence[Judged]) -> list[Fate]:
+@transaction.atomic
+def _write(batch: ImportBatch, rows: Sequence[Judged], above: Sequence[Fate], *, listed_when_asked: bool) -> list[Fate]:
+    """Decide about ``rows`` and write their leads; ``above`` are rows of which only the outcome is not yet written."""
+    fates = _decide(batch, rows, above)
+    _write_leads([fate for fate in fates if fate.status], listed_when_asked=listed_when_asked)
+    return fates
+
+
+def _decide(batch: ImportBatch, rows: Sequence[Judged], above: Sequence[Fate]) -> list[Fate]:
     """What becomes of each row. A request on hold is not in the way of the same person's complete one: that takes its
-    place, so that a supplier can send again what lacked its consent record."""
-    people = _known_people([row for row in rows if isinstance(row, Candidate)])
+    place, so that a supplier can send again what lacked its consent record. Word that somebody took their consent back
+    ends what they have on sale in every vertical (DX-16)."""
+    people = _known_people(rows)
     fates: list[Fate] = []
     repeats: list[tuple[Fate, Known]] = []
     replaced: list[int] = []
+    revoked: dict[int, datetime] = {}
     for row in rows:
         if isinstance(row, Rejected):
             fates.append(Fate(row.line, Outcome.REJECTED, row.reason))
+            if row.revocation:
+                revoked = _revoke(row.revocation, people) | revoked  # the first moment told stays
             continue
         same = _same_person(row, people)
-        in_the_way = [known for known in same if row.on_hold or not known.is_held]
+        in_the_way = [known for known in same if row.on_hold or known.status != Lead.Status.HELD]
         if in_the_way:
             fate = Fate(row.line, Outcome.DUPLICATE)
             repeats.append((fate, in_the_way[0]))
@@ -134,33 +163,34 @@ def _decide(batch: ImportBatch, rows: Sequence[Judged]) -> list[Fate]:
         else:
             fate = Fate(row.line, Outcome.ACCEPTED, "", row, Lead.Status.OPEN)
             for known in same:
-                if known.fate:
-                    known.fate.status = Lead.Status.WITHDRAWN
-                elif known.lead_id:
-                    replaced.append(known.lead_id)
+                known.withdraw()
+            replaced += [known.lead_id for known in same if known.lead_id]
         fates.append(fate)
         if fate.candidate:
-            known = Known(row.asked_at, bool(row.on_hold), fate=fate)
+            known = Known(row.vertical.pk, row.asked_at, fate.status, fate=fate)
             for digest in (*row.phones, *row.emails):
-                people[row.vertical.pk, digest].append(known)
+                people[digest].append(known)
     if repeats:
-        _say_who_was_first(batch, repeats)
+        _say_who_was_first(batch, repeats, above)
     if replaced:
         Lead.objects.filter(pk__in=replaced, status=Lead.Status.HELD).update(status=Lead.Status.WITHDRAWN)
+    if revoked:
+        revoke_consents(revoked)
     return fates
 
 
-def _known_people(candidates: Sequence[Candidate]) -> People:
-    """Everybody in stock, sold and withdrawn leads included, with a phone or email of these candidates: one query."""
-    phones = {digest for candidate in candidates for digest in candidate.phones}
-    emails = {digest for candidate in candidates for digest in candidate.emails}
+def _known_people(rows: Sequence[Judged]) -> People:
+    """Everybody in stock, sold and withdrawn leads included, with a phone or email of these rows: one query."""
+    told = [row if isinstance(row, Candidate) else row.revocation for row in rows]
+    phones = {digest for one in told if one for digest in one.phones}
+    emails = {digest for one in told if one for digest in one.emails}
     people: People = defaultdict(list)
     found = LeadContact.objects.filter(Q(phone_digest__in=phones) | Q(email_digest__in=emails)).order_by("pk")
     columns = ("lead_id", "lead__vertical_id", "lead__asked_at", "lead__status", "phone_digest", "email_digest")
     for lead_id, vertical_id, asked_at, status, *own in found.values_list(*columns):
-        known = Known(asked_at, status == Lead.Status.HELD, lead_id=lead_id)
+        known = Known(vertical_id, asked_at, status, lead_id=lead_id)
         for digest in filter(None, own):
-            people[vertical_id, digest].append(known)
+            people[digest].append(known)
     return people
 
 
@@ -169,17 +199,30 @@ def _same_person(row: Candidate, people: People) -> list[Known]:
     return [
         known
         for digest in (*row.phones, *row.emails)
-        for known in people.get((row.vertical.pk, digest), ())
-        if abs(known.asked_at - row.asked_at) <= SAME_PERSON
+        for known in people.get(digest, ())
+        if known.vertical_id == row.vertical.pk and abs(known.asked_at - row.asked_at) <= SAME_PERSON
     ]
 
 
-def _say_who_was_first(batch: ImportBatch, repeats: Sequence[tuple[Fate, Known]]) -> None:
+def _revoke(revocation: Revocation, people: People) -> dict[int, datetime]:
+    """End what this person asked for in rows further up; returns the keys of the leads in stock, with the moment."""
+    moments = {}
+    for digest in (*revocation.phones, *revocation.emails):
+        for known in people.get(digest, ()):
+            if known.status in (Lead.Status.OPEN, Lead.Status.HELD):
+                known.withdraw()
+            if known.fate:
+                known.fate.revoked_at = known.fate.revoked_at or revocation.at
+            elif known.lead_id:
+                moments[known.lead_id] = revocation.at
+    return moments
+
+
+def _say_who_was_first(batch: ImportBatch, repeats: Sequence[tuple[Fate, Known]], above: Sequence[Fate]) -> None:
     """Give duplicates their reason: the line of this file with the same person, or the stock."""
     ids = [known.lead_id for _, known in repeats if known.lead_id]
-    lines: dict[int | None, int] = dict(
-        ImportRow.objects.filter(batch=batch, lead_id__in=ids).values_list("lead_id", "line")
-    )
+    lines: dict[int | None, int] = {fate.lead_id: fate.line for fate in above if fate.lead_id}
+    lines |= dict(ImportRow.objects.filter(batch=batch, lead_id__in=ids).values_list("lead_id", "line"))
     for fate, known in repeats:
         line = known.fate.line if known.fate else lines.get(known.lead_id)
         where = f"on line {line}" if line else "in stock"
@@ -190,15 +233,16 @@ def _write_leads(fates: Sequence[Fate], *, listed_when_asked: bool) -> None:
     """Write the leads of these rows with their consents and sealed contacts, and note their keys in the fates."""
     now = clock.now()
     candidates = [fate.candidate for fate in fates if fate.candidate]
-    consents = _write_consents(candidates)
+    consents = _write_consents(fates)
     leads: list[dict[str, Any]] = []
     for fate, candidate in zip(fates, candidates, strict=True):
+        may_be_listed = not candidate.on_hold and _may_be_listed(candidate, now)
         listed_at = min(now, candidate.asked_at + LISTING_TAKES) if listed_when_asked else now
         leads.append(
             {
                 "public_id": new_id(),
-                "status": fate.status,
-                "listed_at": None if candidate.on_hold else listed_at,
+                "status": fate.status if may_be_listed or candidate.on_hold else Lead.Status.WITHDRAWN,
+                "listed_at": listed_at if may_be_listed else None,
                 "consent_id": consents.get(candidate.line),
                 **_description(candidate),
                 **_price(candidate, now),
@@ -212,6 +256,13 @@ def _write_leads(fates: Sequence[Fate], *, listed_when_asked: bool) -> None:
         seal_into(stencil, "sealed", {name: text for name, text in candidate.contact.items() if text})
         contacts.append({"lead_id": key, "sealed": stencil.sealed, **candidate.digests})
     insert(LeadContact, contacts)
+
+
+def _may_be_listed(candidate: Candidate, now: datetime) -> bool:
+    """Whether the lead is still what it was when the import was begun, maybe days ago: young enough, and with a consent
+    that did not end meanwhile (DX-16). If not, it is withdrawn before it ever is on sale."""
+    ends = candidate.consent.expires_at if candidate.consent else None
+    return pricing.age_band(candidate.asked_at, now) is not None and (ends is None or ends > now)
 
 
 def _description(candidate: Candidate) -> dict[str, Any]:
@@ -247,17 +298,17 @@ def _price(candidate: Candidate, now: datetime) -> dict[str, int]:
     )
     base = pricing.base_price(vertical.low_cents, vertical.high_cents, score)
     band = pricing.age_band(candidate.asked_at, now)
-    if band is None:  # it grew too old since the import was begun; repricing withdraws it
+    if band is None:  # it grew too old since the import was begun
         band = len(pricing.AGE_BANDS) - 1
     percent = vertical.exclusive_percent
     price = pricing.price(base, exclusive_percent=percent, slots_total=candidate.buyers, band=band)
     return {"base_cents": base, "price_cents": price, "age_band": band}
 
 
-def _write_consents(candidates: Sequence[Candidate]) -> dict[int, int]:
+def _write_consents(fates: Sequence[Fate]) -> dict[int, int]:
     """Write the consent records; returns their keys by line. The same words are kept once."""
-    given = {candidate.line: candidate.consent for candidate in candidates if candidate.consent}
-    texts = {consent.text for consent in given.values()}
+    given = [(fate, fate.candidate.consent) for fate in fates if fate.candidate is not None and fate.candidate.consent]
+    texts = {consent.text for _, consent in given}
     wordings = _wordings({sha256_of(text): text for text in texts})
     rows = [
         {
@@ -269,11 +320,11 @@ def _write_consents(candidates: Sequence[Candidate]) -> dict[int, int]:
             "certificate_url": consent.certificate_url,
             "expires_at": consent.expires_at,
             "dnc_checked_on": consent.dnc_checked_on,
-            "revoked_at": None,
+            "revoked_at": fate.revoked_at,
         }
-        for consent in given.values()
+        for fate, consent in given
     ]
-    return dict(zip(given, insert(Consent, rows), strict=True))
+    return dict(zip((fate.line for fate, _ in given), insert(Consent, rows), strict=True))
 
 
 def _wordings(texts: Mapping[str, str]) -> dict[str, int]:

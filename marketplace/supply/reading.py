@@ -38,7 +38,8 @@ _SIGNATURES = {
 
 @dataclass(frozen=True)
 class Row:
-    """One row: the line of the file on which it begins (as an editor counts, from 1), the one on which it ends."""
+    """One row: the line of the file on which it begins (as an editor counts, from 1), the one on which it ends, and at
+    most MAX_COLUMNS + 1 cells, enough to tell that it has too many."""
 
     line: int
     last_line: int
@@ -73,7 +74,7 @@ def look_at(path: str | PathLike[str]) -> Sheet:
     if not best.header:
         raise FileRefused("The file is empty.")
     if len(best.header) > MAX_COLUMNS:
-        raise FileRefused(f"The file has {len(best.header)} columns; at most {MAX_COLUMNS} are read.")
+        raise FileRefused(f"The file has too many columns; at most {MAX_COLUMNS} are read.")
     if any(CONTROL.search(name) for name in best.header):
         raise FileRefused("The file is not text: its first line holds control characters.")
     return best
@@ -175,7 +176,7 @@ def _rows(sheet: Sheet) -> Iterator[Row]:
                 raise FileRefused(_too_long(start))
             lines.size = 0
             if any(cells):
-                yield Row(start, reader.line_num, cells)
+                yield Row(start, reader.line_num, cells[: MAX_COLUMNS + 1])
             start = reader.line_num + 1
 
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import lru_cache
@@ -9,11 +10,12 @@ from functools import lru_cache
 from marketplace.leads.models import Supplier, Vertical
 from marketplace.leads.pricing import AGE_BANDS
 from marketplace.leads.services import person_digests
+from marketplace.leads.verticals import KINDS
 from privacy.vault.digests import digests
 from privacy.vault.keys import digest_ring
 
 from . import values
-from .columns import Columns
+from .columns import MAX_COLUMNS, Columns
 from .places import SOLD_IN, Place
 from .reading import CONTROL, Row
 from .refusals import RowRejected
@@ -33,7 +35,7 @@ MAX_LENGTHS = {
     # Addresses of pages are cut before they are stored; values.url has the last word.
     "landing_page": 4000,
     "consent_page": 4000,
-    "origin_policy_url": 500,
+    "origin_policy_url": 4000,
     "trustedform_cert_url": 500,
 }
 SHORTEST_MAX = min(MAX_LENGTHS.values())
@@ -44,6 +46,10 @@ FREE_TEXT = (
 SEALED = {"first_name", "last_name", "full_name", "address_1", "comments"}
 MAY_HOLD_NUMBERS = {"reference", "address_1"}  # nine digits in a row are no social security number here
 WORDINGS = ("consent_text", "named_sellers")
+NOT_REVOKED = {"", "no", "n", "false", "0"}
+_USUAL = {
+    (question.key, answer.casefold()) for kind in KINDS for question in kind.questions for answer in question.answers
+}
 VERTICALS = {
     "auto": "auto-insurance", "car": "auto-insurance", "carinsurance": "auto-insurance",
     "home": "home-insurance", "homeowners": "home-insurance", "homeownersinsurance": "home-insurance",
@@ -98,11 +104,21 @@ class Candidate:
 
 
 @dataclass(frozen=True)
+class Revocation:
+    """Somebody took their consent back ``at`` (UTC): the digests of phone and email under every key of the ring."""
+
+    at: datetime
+    phones: Sequence[str]
+    emails: Sequence[str]
+
+
+@dataclass(frozen=True)
 class Rejected:
-    """A row that cannot be a lead, and why."""
+    """A row that cannot be a lead, and why. It may still bring word that somebody took their consent back."""
 
     line: int
     reason: str
+    revocation: Revocation | None = None
 
 
 Judged = Candidate | Rejected
@@ -136,13 +152,19 @@ def verticals_by_word() -> dict[str, Vertical]:
     return found
 
 
-def judge(row: Row, rules: Rules) -> Candidate:
-    """The lead in ``row``.
+def judge(row: Row, rules: Rules) -> Judged:
+    """The lead in ``row``, or the reason why there is none, which never repeats a value."""
+    try:
+        given, attributes = _cells(row, rules.columns)
+        if revocation := _revocation(given, rules.now):
+            return Rejected(row.line, "The consent was revoked.", revocation)
+        return _candidate(row.line, given, attributes, rules)
+    except RowRejected as error:
+        return Rejected(row.line, str(error))
 
-    Raises:
-        RowRejected: with the reason, which never repeats a value.
-    """
-    given, attributes = _cells(row, rules.columns)
+
+def _candidate(line: int, given: Mapping[str, str], attributes: dict[str, str], rules: Rules) -> Candidate:
+    _check_cells(given, attributes)
     contact = _contact(given)
     _refuse_what_singles_out(given, attributes, contact)
     own_digests = _digests(contact)
@@ -153,11 +175,13 @@ def judge(row: Row, rules: Rules) -> Candidate:
     landing_page = values.page(given["landing_page"], "landing_page") if "landing_page" in given else ""
     site = given.get("origin_site", "") or landing_page
     site = values.host(site) if site else ""
-    policy_url = values.url(given["origin_policy_url"], "origin_policy_url") if "origin_policy_url" in given else ""
+    policy_url = values.page(given["origin_policy_url"], "origin_policy_url") if "origin_policy_url" in given else ""
     supplier = values.supplier(given["supplier"])[0] if "supplier" in given else rules.supplier
     consent = _consent(given, rules.now)
+    pages = {"landing_page": landing_page, "origin_policy_url": policy_url}
+    _refuse_own_phone(pages | {"consent_page": consent.page} if consent else pages, contact["phone_1"])
     return Candidate(
-        line=row.line,
+        line=line,
         vertical=vertical,
         supplier=rules.suppliers[supplier],
         reference=given.get("reference", ""),
@@ -183,6 +207,8 @@ def judge(row: Row, rules: Rules) -> Candidate:
 def _cells(row: Row, columns: Columns) -> tuple[dict[str, str], dict[str, str]]:
     """The row's fields and attributes that are not empty, trimmed."""
     cells = row.cells
+    if len(cells) > MAX_COLUMNS:
+        raise RowRejected(f"The row has more than {MAX_COLUMNS} cells.")
     if len(cells) < columns.least or (len(cells) > columns.most and any(cells[columns.most :])):
         reason = f"The row has {len(cells)} cells, the header {columns.most}."
         if row.last_line > row.line:
@@ -190,7 +216,31 @@ def _cells(row: Row, columns: Columns) -> tuple[dict[str, str], dict[str, str]]:
         raise RowRejected(reason)
     given = {name: text for name, index in columns.fields.items() if (text := cells[index].strip())}
     attributes = {name: text for name, index in columns.attributes.items() if (text := cells[index].strip())}
-    if _ANY_CONTROL.search("".join(cells)):
+    return given, attributes
+
+
+def _revocation(given: Mapping[str, str], now: datetime) -> Revocation | None:
+    """Whose consent the row says was taken back, however bad the row is otherwise; None if it says no such thing. If it
+    does not say when, it was at the latest now."""
+    text = given.get("consent_revoked_at", "")
+    if text.casefold() in NOT_REVOKED:
+        return None
+    try:
+        at = min(values.moment(text, "consent_revoked_at"), now)
+    except RowRejected:
+        at = now
+    phones: Sequence[str] = ()
+    emails: Sequence[str] = ()
+    with suppress(RowRejected):
+        phones = digests("phone", values.phone(given.get("phone_1", "")))
+    with suppress(RowRejected):
+        email = values.email(given.get("email", ""))
+        emails = digests("email", email) if email else ()
+    return Revocation(at, phones, emails)
+
+
+def _check_cells(given: Mapping[str, str], attributes: Mapping[str, str]) -> None:
+    if _ANY_CONTROL.search("".join(given.values())) or _ANY_CONTROL.search("".join(attributes.values())):
         _refuse_control(given)
         _refuse_control(attributes)
     for name, text in given.items():
@@ -199,7 +249,6 @@ def _cells(row: Row, columns: Columns) -> tuple[dict[str, str], dict[str, str]]:
     for name, text in attributes.items():
         if len(text) > MAX_ANSWER:
             raise RowRejected(f"{name} is longer than {MAX_ANSWER} characters.")
-    return given, attributes
 
 
 def _refuse_control(cells: Mapping[str, str]) -> None:
@@ -239,16 +288,28 @@ def _refuse_what_singles_out(
             values.refuse_identity_numbers(text, name, bare=name not in MAY_HOLD_NUMBERS)
             if name not in SEALED:
                 values.refuse_contact(text, name)
-    own = [contact["address_1"].casefold()] if len(contact["address_1"]) > 5 else []
-    if contact["first_name"] and contact["last_name"]:
-        own.append(f"{contact['first_name']} {contact['last_name']}".casefold())
-    public = "\n".join(attributes.values()).casefold()
-    if any(mine in public for mine in own):
+    told = (answer for key, text in attributes.items() if (key, answer := text.casefold()) not in _USUAL)
+    if any(_names_the_person(answer, contact) for answer in told):
         raise RowRejected("An attribute holds the person's name or address, and it would be public.")
     for name in WORDINGS:
         digits, text = _wording(given.get(name, ""), name)
         if contact["phone_1"][2:] in digits or (contact["email"] and contact["email"] in text):
             raise RowRejected(f"{name} names the person. Give the words as the page showed them to everybody.")
+
+
+def _names_the_person(answer: str, contact: Mapping[str, str]) -> bool:
+    """Whether ``answer`` (casefolded) holds the person's whole name or address, or a name of three letters or more."""
+    first, last, address = (contact[name].casefold() for name in ("first_name", "last_name", "address_1"))
+    if (first and last and f"{first} {last}" in answer) or (len(address) > 5 and address in answer):
+        return True
+    return not values.words(answer).isdisjoint(values.words(f"{first} {last}"))
+
+
+def _refuse_own_phone(pages: Mapping[str, str], phone: str) -> None:
+    """The address of a page may hold what a visitor typed in there; an email address was looked for before."""
+    for name, page in pages.items():
+        if phone[2:] in values.digits_of(page):
+            raise RowRejected(f"{name} holds the person's phone number.")
 
 
 @lru_cache(maxsize=256)
@@ -292,10 +353,8 @@ def _consent(given: Mapping[str, str], now: datetime) -> Given | None:
     """The consent record, or None if words, time or page are missing: then it proves nothing.
 
     Raises:
-        RowRejected: a part is malformed, or the consent was revoked or has ended.
+        RowRejected: a part is malformed, or the consent has ended.
     """
-    if "consent_revoked_at" in given:
-        raise RowRejected("The consent was revoked.")
     expires_at = values.moment(given["consent_expires"], "consent_expires") if "consent_expires" in given else None
     if expires_at is not None and expires_at <= now:
         raise RowRejected("The consent has expired.")

@@ -15,7 +15,7 @@ from .columns import Columns, read_header
 from .models import ImportBatch
 from .places import places
 from .refusals import FileRefused, RowRejected
-from .rules import Judged, Rejected, Rules, judge, verticals_by_word, word
+from .rules import Judged, Rules, judge, verticals_by_word, word
 
 ROWS_AT_ONCE = 500
 MAX_NEW_SUPPLIERS = 20
@@ -128,10 +128,11 @@ def _make_suppliers(named: dict[str, str]) -> dict[str, Supplier]:
 
 
 def _judged(sheet: reading.Sheet, rules: Rules, *, after: int) -> Iterator[list[Judged]]:
-    """The rows below line ``after``, judged, in portions."""
-    rows = (row for row in reading.rows(sheet) if row.line > after)
-    while portion := list(islice(rows, ROWS_AT_ONCE)):
-        yield [_judge(row, rules) for row in portion]
+    """The rows below line ``after``, judged, in portions. Each is judged as it is read, so that the cells of one row
+    alone are kept, however large they are."""
+    found = (judge(row, rules) for row in reading.rows(sheet) if row.line > after)
+    while portion := list(islice(found, ROWS_AT_ONCE)):
+        yield portion
 
 
 def _ahead(portions: Iterator[list[Judged]]) -> Iterator[list[Judged]]:
@@ -141,10 +142,3 @@ def _ahead(portions: Iterator[list[Judged]]) -> Iterator[list[Judged]]:
         while portion := following.result():
             following = worker.submit(next, portions, None)
             yield portion
-
-
-def _judge(row: reading.Row, rules: Rules) -> Judged:
-    try:
-        return judge(row, rules)
-    except RowRejected as error:
-        return Rejected(row.line, str(error))

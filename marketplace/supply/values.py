@@ -7,6 +7,7 @@ import re
 import unicodedata
 from datetime import UTC, date, datetime
 from functools import lru_cache
+from urllib.parse import unquote
 
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
@@ -35,6 +36,10 @@ _CARD_BARE = re.compile(r"(?<![0-9])[0-9]{13,19}(?![0-9])")
 _PHONE = re.compile(r"(?<![0-9])(?:\+?1[-. ]?)?\(?[0-9]{3}\)?[-. ]{0,2}[0-9]{3}[-. ]?[0-9]{4}(?![0-9])")
 _HINT = re.compile(r"@|(?:[0-9][^0-9A-Za-z\n]{0,3}){8}[0-9]")
 _EMAIL = re.compile(r"\S@\S")
+_ENDS_ADDRESS = re.compile(r"[?&#%]")
+_WORD = re.compile(r"[^\W\d_]+")
+_ENCODED = re.compile(r"%[0-9A-Fa-f]{2}")
+_DECODINGS = 5
 
 
 def moment(text: str, name: str) -> datetime:
@@ -66,11 +71,14 @@ def phone(text: str) -> str:
 
 
 def email(text: str) -> str:
-    """An email address in lower case; "" for none."""
+    """An email address in lower case; "" for none. What would end the address in a mailto link is refused: nobody has
+    it in theirs, and ``ana?bcc=…`` would copy in somebody else."""
     if not text:
         return ""
     try:
         validate_email(text)
+        if _ENDS_ADDRESS.search(text):
+            raise ValidationError("")
     except ValidationError:
         raise RowRejected("email is not a valid address.") from None
     return text.lower()
@@ -136,9 +144,33 @@ def url(text: str, name: str) -> str:
     address = f"{found[1].lower()}{found[2].lower()}{found[3] or '/'}" + (f"?{found[4]}" if found[4] else "")
     if len(address) > MAX_URL:
         raise RowRejected(f"{name} is longer than {MAX_URL} characters.")
-    if _EMAIL.search(address):
+    if _EMAIL.search(_decoded(address, name)):
         raise RowRejected(f"{name} holds an email address.")
     return address
+
+
+@lru_cache(maxsize=256)
+def digits_of(address: str) -> str:
+    """All digits of an address of ours, one after the other, encoded ones too."""
+    return re.sub(r"[^0-9]", "", _decoded(address, ""))
+
+
+def _decoded(address: str, name: str) -> str:
+    """``address`` without percent-encoding, however often it was encoded."""
+    for _ in range(_DECODINGS):
+        if not _ENCODED.search(address):
+            return _plain(address)
+        address = unquote(address)
+    raise RowRejected(f"{name} is not an http or https address.")
+
+
+def words(text: str) -> set[str]:
+    """The words of ``text`` that have three letters or more, without case and accents."""
+    plain = text.casefold()
+    if not plain.isascii():
+        apart = unicodedata.normalize("NFKD", plain)
+        plain = "".join(letter for letter in apart if not unicodedata.combining(letter))
+    return {word for word in _WORD.findall(plain) if len(word) > 2}
 
 
 def full_name(text: str) -> tuple[str, str]:

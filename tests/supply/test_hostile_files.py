@@ -166,6 +166,35 @@ def test_memory_stays_flat(tmp_path):
     assert peak < 4_000_000
 
 
+def test_a_row_of_too_many_cells_is_rejected_alone(tmp_path):
+    path = tmp_path / "leads.csv"
+    path.write_bytes(
+        b"\n".join([HEADER, GOOD, b"," * 100_000 + b"x", GOOD + b"," * 150, GOOD + b"," * 300, b"," * 500])
+    )
+    batch = import_file(path).batch
+    assert list(batch.rows.order_by("line").values_list("line", "outcome", "reason"))[1:] == [
+        (3, "rejected", "The row has more than 200 cells."),
+        (4, "duplicate", "The same phone or email is on line 2, asked for within 90 days."),
+        (5, "rejected", "The row has more than 200 cells."),
+    ]
+
+
+def test_the_cells_of_large_rows_are_not_kept(tmp_path):
+    """Rows of 500 KB each: one is in memory, not a whole portion."""
+    path = tmp_path / "leads.csv"
+    large = b",".join([b"x" * 60_000] * 8)
+    with path.open("wb") as file:
+        file.write(HEADER + b"\n")
+        for _ in range(80):
+            file.write(large + b"\n")
+    tracemalloc.start()
+    batch = import_file(path).batch
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert batch.rejected == 80
+    assert peak < 8_000_000
+
+
 # --- anything at all --------------------------------------------------------------------------------------------------
 
 play = rules_of_play(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

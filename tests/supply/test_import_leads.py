@@ -10,7 +10,8 @@ from django.core.management import CommandError, call_command
 from marketplace.core import clock
 from marketplace.leads import pricing
 from marketplace.leads.models import Consent, ConsentWording, Lead, LeadContact, Supplier
-from marketplace.leads.services import contact_of, same_person
+from marketplace.leads.services import contact_of, same_person, take_slot
+from marketplace.supply import intake
 from marketplace.supply.models import ImportBatch, ImportRow
 from privacy.policy.services import sha256_of
 
@@ -190,9 +191,22 @@ def test_unknown_columns_come_in_only_when_ticked(tmp_path):
         run(write(tmp_path, [row(a="1")]), "--keep", "b")
 
 
+def test_a_partner_is_no_supplier(tmp_path):
+    """In the files of lenders and insurers it is a person."""
+    run(write(tmp_path, [row(supplier="", partner="Paula Canary")]), "--supplier", "Acme Leads")
+    assert list(Supplier.objects.values_list("name", flat=True)) == ["Acme Leads"]
+
+
 @pytest.mark.parametrize(
-    "header", ["Spouse Name", "dob", "ip_address", "vehicle.vin", "Street 2", "user agent", "alt_phone"]
-)
+    "header",
+    ["Spouse Name", "dob", "DOB1", "ip_address", "vehicle.vin", "Street 2", "user agent", "alt_phone", "DateOfBirth",
+     "Birthday", "VINNumber", "VehicleVIN", "PolicyNumber", "Policy #", "MiddleName", "Middle Initial",
+     "UserAgent", "AltPhone", "WorkEmail", "MailingAddress2", "IPAddress", "Lead IP", "DriversLicense", "LicensePlate",
+     "AccountNumber", "Owner", "Owner 2", "OwnerName", "Applicant", "applicant_2", "Named Insured", "Insured",
+     "insured 1", "insurance.insured", "Borrower", "CoBorrower", "co-borrower age", "mortgage.borrower",
+     "Policy Holder", "PolicyHolder", "Title Holder", "Spouse", "spouseage", "property.zip", "ZIP+4", "Property ZIP", "gclid",
+     "SessionID", "Emergency Contact", "Beneficiary"],
+)  # fmt: skip
 def test_personal_columns_are_never_attributes(tmp_path, header):
     path = write(tmp_path, [row(**{header: "x"})])
     with pytest.raises(CommandError, match=r"Column 22 cannot be kept"):
@@ -203,8 +217,31 @@ def test_personal_columns_are_never_attributes(tmp_path, header):
 
 @pytest.mark.parametrize(
     "header",
+    ["Pet Count", "campaign_name", "AdName", "Adobe Roof", "vinyl siding", "possession date", "automobile make",
+     "Business Type", "insurance.carrier", "property.lot_size", "uninsured months", "credit score"],
+)  # fmt: skip
+def test_staff_may_keep_what_is_not_personal(tmp_path, header):
+    run(write(tmp_path, [row(**{header: "x"})]), "--keep", header)
+    assert len(Lead.objects.get().attributes) == 2
+
+
+def test_a_column_of_a_known_group_is_public_only_if_we_know_it_or_staff_tick_it(tmp_path):
+    """Anybody can write insurance. in front of anything."""
+    rows = [row(**{"insurance.carrier": "Acme", "insurance.note": "Paula Canary", "insurance.claims_5y": "0"})]
+    path = write(tmp_path, rows)
+    run(path, "--keep", "insurance.carrier")
+    assert Lead.objects.get().attributes == {
+        "vehicle.count": "2", "insurance.carrier": "Acme", "insurance.claims_5y": "0",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "header",
     ["SSN", "ssn", "Social Security Number", "social_security_no", "Social Security #", "borrower_ssn", "SSN Last 4",
-     "last4 ssn", "tax_id", "ITIN", "Credit Card Number", "cc_number", "CVV", "card number"],
+     "last4 ssn", "tax_id", "ITIN", "Credit Card Number", "cc_number", "CVV", "card number", "SocialSecurityNumber",
+     "SocialSecurity", "SocSecNo", "BorrowerSSN", "SSNLast4", "ssn#", "SSN #", "SS#", "TaxID", "TaxpayerIdNumber",
+     "CreditCardNumber", "DebitCardNo", "CardNumber", "Card #", "Card#", "CC #", "CC#", "CardExpiry", "CreditCard",
+     "CC Exp", "Card CVV"],
 )  # fmt: skip
 def test_a_column_of_identity_or_card_numbers_refuses_the_file(tmp_path, header):
     path = write(tmp_path, [row(**{header: "123-45-6789"})])
@@ -212,6 +249,15 @@ def test_a_column_of_identity_or_card_numbers_refuses_the_file(tmp_path, header)
         run(path)
     assert "123" not in str(caught.value)
     assert not Lead.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["Business Name", "BusinessNumber", "Business No", "Social Media", "Credit Score", "credit_rating", "Postcard",
+     "Property Tax", "Company", "has_credit_card", "Access Notes", "# of vehicles"],
+)  # fmt: skip
+def test_a_column_that_only_sounds_like_it_does_not(tmp_path, header):
+    assert "accepted: 1" in run(write(tmp_path, [without("vehicle.count", **{header: "2"})]))
 
 
 def test_of_two_columns_that_mean_the_same_the_usual_one_is_read(tmp_path):
@@ -260,6 +306,13 @@ def test_of_two_columns_that_mean_the_same_the_usual_one_is_read(tmp_path):
         ({"landing_page": "javascript:alert(1)"}, "landing_page is not an http or https address."),
         ({"landing_page": "https://quotes.example.net/a b"}, "landing_page is not an http or https address."),
         ({"landing_page": "https://quotes.example.net/ana@example.com"}, "landing_page holds an email address."),
+        ({"landing_page": "https://quotes.example.net/ana%40example.com"}, "landing_page holds an email address."),
+        ({"landing_page": "https://quotes.example.net/ana%2540example.com"}, "landing_page holds an email address."),
+        ({"landing_page": "https://quotes.example.net/%EF%BC%A0x/a%EF%BC%A0b"}, "landing_page holds an email address."),
+        ({"consent_page": "https://quotes.example.net/ana%40example.com"}, "consent_page holds an email address."),
+        ({"origin_policy_url": "https://quotes.example.net/a%40b"}, "origin_policy_url holds an email address."),
+        ({"trustedform_cert_url": "https://cert.example.org/?e=a%40b"}, "trustedform_cert_url holds an email address."),
+        ({"landing_page": "https://a.example/%25252525252540"}, "landing_page is not an http or https address."),
         ({"consent_page": "https://localhost/x"}, "consent_page is not an http or https address."),
         ({"consent_page": "https://user:pw@quotes.example.net/"}, "consent_page is not an http or https address."),
         ({"origin_site": "not a site"}, "origin_site is not the name of a site."),
@@ -270,6 +323,10 @@ def test_of_two_columns_that_mean_the_same_the_usual_one_is_read(tmp_path):
         ({"consent_at": "soon"}, "consent_at is not an ISO 8601 time."),
         ({"consent_expires": "2020-01-01"}, "The consent has expired."),
         ({"consent_revoked_at": "2026-01-01"}, "The consent was revoked."),
+        ({"consent_revoked_at": "yes"}, "The consent was revoked."),
+        ({"email": "ana?bcc=eve@example.com"}, "email is not a valid address."),
+        ({"email": "ana&cc@example.com"}, "email is not a valid address."),
+        ({"email": "ana%40x@example.com"}, "email is not a valid address."),
         ({"dnc_checked_on": "x"}, "dnc_checked_on is not an ISO 8601 time."),
         ({"first_name": "Quen\x07tin"}, "first_name holds control characters or a line break."),
         ({"first_name": "Quen\ntin"}, "first_name holds control characters or a line break."),
@@ -303,6 +360,16 @@ def test_a_row_is_rejected_with_its_reason(tmp_path, changes, reason):
         ({"reference": "6145550123"}, "reference holds an email address or a phone number"),
         ({"first_name": "Ana", "last_name": "Canary", "vehicle.count": "ana canary"}, "An attribute holds the person"),
         ({"address_1": "7 Canary Lane", "vehicle.count": "at 7 canary lane"}, "An attribute holds the person"),
+        ({"first_name": "Ana", "vehicle.count": "ANA's two cars"}, "An attribute holds the person"),
+        ({"last_name": "Canary", "vehicle.year": "Canary family"}, "An attribute holds the person"),
+        ({"last_name": "Canary-Lopez", "vehicle.year": "lopez"}, "An attribute holds the person"),
+        ({"last_name": "Peña", "vehicle.year": "PENA"}, "An attribute holds the person"),
+        ({"last_name": "Lopez", "vehicle.year": "López, two cars"}, "An attribute holds the person"),
+        ({"first_name": "Al", "last_name": "Wu", "vehicle.count": "al wu"}, "An attribute holds the person"),
+        ({"phone_1": "614-555-0123", "landing_page": "https://a.example/t/6145550123"}, "landing_page holds the"),
+        ({"phone_1": "614-555-0123", "landing_page": "https://a.example/614%2D555-0123"}, "landing_page holds the"),
+        ({"phone_1": "614-555-0123", "consent_page": "https://a.example/614/555/0123"}, "consent_page holds the"),
+        ({"phone_1": "614-555-0123", "origin_policy_url": "https://a.example/%36145550123"}, "origin_policy_url h"),
         ({"phone_1": "614-555-0123", "consent_text": "Call me at (614) 555-0123."}, "consent_text names the person"),
         ({"email": "ana@example.com", "consent_text": "Mail ana@example.com."}, "consent_text names the person"),
     ],
@@ -331,11 +398,25 @@ def test_what_singles_a_person_out_is_never_public(tmp_path, changes, reason):
         {"first_name": "=HYPERLINK(1)", "last_name": "<script>alert(1)</script>"},
         {"origin_site": "https://Quotes.Example.net/"},
         {"consent_expires": "2099-01-01"},
+        {"consent_revoked_at": "No"},
+        {"last_name": "Owner", "property.ownership": "owner"},
+        {"last_name": "Good", "first_name": "Term", "mortgage.credit": "Good", "insurance.term": "Term"},
+        {"first_name": "Al", "vehicle.count": "al dente"},
+        {"last_name": "Count", "vehicle.count": "countless"},
+        {"landing_page": "https://quotes.example.net/a%20b/1234567890"},
+        {"email": "ana+x=y.o'neil@example.com"},
     ],
 )
 def test_a_row_is_accepted(tmp_path, changes):
     changes = {name: value.format(today=clock.now().date()) for name, value in changes.items()}
     assert run(write(tmp_path, [row(**changes)]))[1] == "accepted: 1"
+
+
+def test_the_address_of_a_policy_loses_what_a_visitor_typed(tmp_path):
+    """It is public, also on the page of a lead nobody bought."""
+    policy = "https://quotes.example.net/privacy?email=ana%40example.com&phone=6145550123#ana"
+    run(write(tmp_path, [row(origin_policy_url=policy)]))
+    assert Lead.objects.get().origin_policy_url == "https://quotes.example.net/privacy"
 
 
 def test_comments_are_sealed_and_nowhere_else(tmp_path):
@@ -389,6 +470,108 @@ def test_within_one_file_too(tmp_path):
     lines = run(write(tmp_path, [person | {"consent_text": ""}, person]))
     assert lines[1:4] == ["accepted: 1", "on hold: 1", "duplicates: 0"]
     assert list(Lead.objects.order_by("pk").values_list("status", flat=True)) == ["withdrawn", "open"]
+
+
+# --- consent that ended -----------------------------------------------------------------------------------------------
+
+
+def took_back(person, **changes):
+    """A row with word that ``person`` took their consent back."""
+    return row(**{"consent_revoked_at": "2026-01-05T10:00:00Z"} | changes) | person
+
+
+def states():
+    """Status and moment of revocation of every lead, by reference."""
+    columns = ("supplier_reference", "status", "consent__revoked_at")
+    return {reference: (status, at and at.isoformat()) for reference, status, at in Lead.objects.values_list(*columns)}
+
+
+TAKEN_BACK = ("withdrawn", "2026-01-05T10:00:00+00:00")
+
+
+@pytest.mark.parametrize("in_one_file", [True, False])
+def test_word_of_a_revocation_ends_what_the_person_has_on_sale(tmp_path, in_one_file):
+    """DX-16: by phone or by email, in every vertical; and the row itself is still rejected."""
+    person = row()
+    phone, email = {"phone_1": person["phone_1"]}, {"email": person["email"]}
+    stock = [
+        person | {"reference": "auto"},
+        row(reference="solar", vertical="solar", **phone),
+        row(reference="home", vertical="home-insurance", **email),
+        row(reference="hvac", vertical="hvac", consent_page="", **phone),
+        row(reference="other"),
+    ]
+    word = took_back(phone | {"email": person["email"].upper(), "vertical": "roofing", "reference": "word"})
+    if in_one_file:
+        lines = run(write(tmp_path, [*stock, word]))
+    else:
+        run(write(tmp_path, stock))
+        lines = run(write(tmp_path, [word]))
+    assert lines[-1].endswith("rejected: The consent was revoked.")
+    assert states() == {
+        "auto": TAKEN_BACK, "solar": TAKEN_BACK, "home": TAKEN_BACK, "hvac": ("withdrawn", None),
+        "other": ("open", None),
+    }  # fmt: skip
+    assert "duplicates: 1" in run(write(tmp_path, [person | {"reference": "again"}])), "it does not come back"
+
+
+@pytest.mark.parametrize(
+    "bad", [{"email": "nobody"}, {"postal_code": "x"}, {"last_name": "", "first_name": ""}, {"comments": "x" * 3000}]
+)
+def test_a_bad_row_brings_that_word_too(tmp_path, bad):
+    person = row(reference="auto")
+    run(write(tmp_path, [person]))
+    run(write(tmp_path, [took_back({"phone_1": person["phone_1"]} | bad)]))
+    assert states() == {"auto": TAKEN_BACK}
+
+
+def test_without_phone_and_email_it_is_about_nobody(tmp_path):
+    lines = run(write(tmp_path, [row(reference="auto", email=""), took_back({"phone_1": "1", "email": ""})]))
+    assert lines[-1] == "line 3: rejected: The consent was revoked."
+    assert states() == {"auto": ("open", None)}
+
+
+@pytest.mark.parametrize("told", ["yes", "2099-01-01"])
+def test_a_revocation_without_a_good_moment_counts_from_the_import(tmp_path, told):
+    person = row()
+    run(write(tmp_path, [person, took_back({"phone_1": person["phone_1"]}, consent_revoked_at=told)]))
+    consent = Consent.objects.get()
+    assert consent.revoked_at == ImportBatch.objects.get().started_at
+
+
+def test_the_first_moment_of_a_revocation_stays(tmp_path):
+    person = row(reference="auto")
+    phone = {"phone_1": person["phone_1"]}
+    later = took_back(phone, consent_revoked_at="2026-02-01")
+    run(write(tmp_path, [person, took_back(phone), later]))
+    assert states() == {"auto": TAKEN_BACK}
+    run(write(tmp_path, [later]))
+    assert states() == {"auto": TAKEN_BACK}
+
+
+def test_what_is_sold_stays_sold_and_its_buyer_is_told(tmp_path):
+    person = row(reference="auto", buyers="1")
+    run(write(tmp_path, [person]))
+    take_slot(Lead.objects.get().pk, Lead.objects.get().price_cents)
+    run(write(tmp_path, [took_back({"phone_1": person["phone_1"]})]))
+    assert states() == {"auto": ("sold", "2026-01-05T10:00:00+00:00")}
+
+
+@pytest.mark.parametrize("changes", [{"consent_expires": "{soon}"}, {"source_timestamp": "{almost}"}])
+def test_what_ends_while_the_import_is_cut_off_never_is_on_sale(tmp_path, monkeypatch, changes):
+    """The row is judged as of the beginning, so that the report is the same; the lead has no public page."""
+    now = clock.now()
+    times = {"soon": now + timedelta(hours=1), "almost": now - timedelta(days=364, hours=23)}
+    path = write(tmp_path, [row(**{name: text.format_map(times) for name, text in changes.items()}), row()])
+    monkeypatch.setattr(intake, "take_in", lambda *args, **kwargs: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        run(path)
+    monkeypatch.undo()
+    monkeypatch.setattr(clock, "now", lambda: now + timedelta(hours=2))
+    assert "accepted: 2" in run(path)
+    ended, good = Lead.objects.order_by("pk")
+    assert (ended.status, ended.listed_at, good.status) == ("withdrawn", None, "open")
+    assert list(Lead.objects.shown()) == [good]
 
 
 # --- duplicates -------------------------------------------------------------------------------------------------------

@@ -38,12 +38,13 @@ def test_headers_are_recognised_however_they_are_written(header, name):
     assert name in read_header([header, *(other for other in LEAST if other != name)]).fields
 
 
-def test_leadconduits_groups_are_attributes_unless_personal():
-    columns = read_header(
-        [*LEAST, "insurance.carrier", "utility.electric.company", "property.address", "mortgage.rate."]
-    )
-    assert list(columns.attributes) == ["insurance.carrier", "utility.electric.company", "mortgage.rate"]
-    assert columns.ignored == ("property.address",)
+def test_leadconduits_groups_are_known_but_not_public_unasked():
+    header = [*LEAST, "insurance.carrier", "utility.electric.company", "insurance.current", "mortgage.rate."]
+    columns = read_header(header)
+    assert list(columns.attributes) == ["insurance.current"]
+    assert columns.ignored == ("insurance.carrier", "utility.electric.company", "mortgage.rate")
+    columns = read_header(header, keep=["Mortgage.Rate"])
+    assert list(columns.attributes) == ["insurance.current", "mortgage.rate"]
 
 
 def test_columns_without_a_name_may_be_left_out_of_rows():

@@ -8,10 +8,11 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 
 import pytest
 from django.conf import settings
-from django.db import IntegrityError, connection
+from django.db import connection
 
 from marketplace.leads.models import Consent, Lead, LeadContact
 from marketplace.supply import intake, services
@@ -117,6 +118,67 @@ def test_a_row_the_database_refuses_is_rejected_alone(tmp_path, monkeypatch):
     whole_and_sound()
 
 
+def held_and_replaced():
+    """One person on hold, then complete, then two more rows that share the email alone of the first."""
+    person = row(reference="held")
+    complete = person | {"reference": "complete", "email": "other@example.org"}
+    same_email = {"email": person["email"]}
+    return [
+        person | {"consent_text": ""}, complete, row(reference="again", **same_email),
+        row(reference="again on hold", consent_text="", **same_email),
+        row(reference="revoked", consent_revoked_at="2026-01-05", phone_1=person["phone_1"], email=""),
+        person | {"reference": "after"}, person | {"reference": "elsewhere", "vertical": "solar"},
+    ]  # fmt: skip
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("zip_codes")
+def test_it_makes_no_difference_where_a_portion_ends(tmp_path, monkeypatch):
+    """A request on hold that gave way is withdrawn at once, not only for the next portion."""
+    path = write(tmp_path, held_and_replaced())
+    results = []
+    for rows_at_once in range(1, 9):
+        monkeypatch.setattr(services, "ROWS_AT_ONCE", rows_at_once)
+        import_file(path)
+        states = list(Lead.objects.order_by("pk").values_list("status", "consent__revoked_at"))
+        results.append((result(), states))
+        for model in (ImportRow, ImportBatch, LeadContact, Lead, Consent):
+            model.objects.all().delete()
+    assert results == [results[0]] * 8
+    assert [outcome for _, outcome, _, _ in results[0][0][0]] == [
+        "held", "accepted", "duplicate", "duplicate", "rejected", "duplicate", "accepted",
+    ]  # fmt: skip
+    assert [status for status, _ in results[0][1]] == ["withdrawn", "withdrawn", "open"]
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("zip_codes")
+def test_row_by_row_it_comes_to_the_same(tmp_path, monkeypatch):
+    """When the database refuses one row, the others are tried alone: the lines of duplicates are still named."""
+    path = write(tmp_path, [*held_and_replaced(), row(reference="refused")])
+    price = intake._price
+
+    def refused(candidate, now):
+        found = price(candidate, now)
+        return found | {"price_cents": 1} if candidate.reference == "refused" else found
+
+    monkeypatch.setattr(intake, "_price", refused)
+    import_file(path)
+    outcomes, _ = result()
+    assert [(line, outcome, reason) for line, outcome, reason, _ in outcomes] == [
+        (2, "held", "No consent record: it takes consent_text, consent_at and consent_page."),
+        (3, "accepted", ""),
+        (4, "duplicate", "The same phone or email is on line 2, asked for within 90 days."),
+        (5, "duplicate", "The same phone or email is on line 2, asked for within 90 days."),
+        (6, "rejected", "The consent was revoked."),
+        (7, "duplicate", "The same phone or email is on line 2, asked for within 90 days."),
+        (8, "accepted", ""),
+        (9, "rejected", "The database does not take the values of this row."),
+    ]
+    assert Lead.objects.count() == LeadContact.objects.count() == ImportRow.objects.exclude(lead=None).count() == 3
+    assert Consent.objects.count() == 2, "one was on hold for want of it"
+
+
 @pytest.mark.race
 def test_two_imports_of_one_file_at_once(tmp_path, places, monkeypatch):
     monkeypatch.setattr(services, "ROWS_AT_ONCE", 50)
@@ -131,15 +193,41 @@ def test_two_imports_of_one_file_at_once(tmp_path, places, monkeypatch):
     whole_and_sound()
 
 
+def see_the_same(monkeypatch, module, name, racers):
+    """``module.name`` answers only when all racers came so far, or a lock has held them back for a second."""
+    whole = getattr(module, name)
+    meeting = threading.Barrier(racers)
+
+    def together(*args, **kwargs):
+        found = whole(*args, **kwargs)
+        with suppress(threading.BrokenBarrierError):
+            meeting.wait(timeout=1)
+        return found
+
+    monkeypatch.setattr(module, name, together)
+
+
+def import_at_once(path) -> list[str]:
+    """Two imports of one file; returns what they got. Both read the same file for the first time."""
+    return sorted(one.kind for one in race([lambda: import_file(path)] * 2))
+
+
+@pytest.mark.postgresql
 @pytest.mark.race
-def test_without_the_lock_of_the_batch_they_meet(tmp_path, places, monkeypatch):
-    """The control: what the lock prevents is then refused by the unique line, and an import fails."""
-    monkeypatch.setattr(services, "ROWS_AT_ONCE", 50)
-    monkeypatch.setattr(intake, "_rows_left", lambda batch, judged: list(judged))
-    path = mixed_file(tmp_path, 200)
-    results = race([lambda: import_file(path)] * 4)
-    assert any(isinstance(one.error, IntegrityError) for one in results)
-    assert ImportRow.objects.count() <= 200
+def test_the_lock_of_the_batch_makes_the_second_wait(tmp_path, places, monkeypatch):
+    see_the_same(monkeypatch, intake, "_known_people", 2)
+    assert import_at_once(write(tmp_path, [row() for _ in range(20)])) == ["ok", "ok"]
+    assert ImportBatch.objects.get().accepted == 20
+    whole_and_sound()
+
+
+@pytest.mark.postgresql
+@pytest.mark.race
+def test_control_without_the_lock_of_the_batch_one_import_fails(tmp_path, places, monkeypatch):
+    """Both take the same rows; what is left is the unique line, and the second import ends with an error."""
+    monkeypatch.setattr(intake, "_lock_batch", lambda batch_id: ImportBatch.objects.get(pk=batch_id))
+    see_the_same(monkeypatch, intake, "_lock_batch", 2)
+    assert import_at_once(write(tmp_path, [row() for _ in range(20)])) == ["IntegrityError", "ok"]
 
 
 @pytest.mark.race
@@ -155,6 +243,64 @@ def test_two_files_with_the_same_people_at_once(tmp_path, places, monkeypatch):
     assert Lead.objects.count() == 200
     assert LeadContact.objects.values("phone_digest").distinct().count() == 200
     assert sum(batch.duplicates for batch in ImportBatch.objects.all()) == 400
+
+
+def bring_one_person_twice(folder, monkeypatch) -> list[str]:
+    """Two files about the same person at the same moment; returns the status of their leads."""
+    person = row()
+    paths = [write(folder, [person | {"reference": name}], name=name) for name in ("one.csv", "other.csv")]
+    see_the_same(monkeypatch, intake, "_known_people", 2)
+    assert [one.kind for one in race([lambda path=path: import_file(path) for path in paths])] == ["ok", "ok"]
+    return list(Lead.objects.values_list("status", flat=True))
+
+
+@pytest.mark.postgresql
+@pytest.mark.race
+def test_the_lock_of_the_verticals_keeps_a_person_from_coming_twice(tmp_path, places, monkeypatch):
+    assert bring_one_person_twice(tmp_path, monkeypatch) == ["open"]
+
+
+@pytest.mark.postgresql
+@pytest.mark.race
+def test_control_without_the_lock_of_the_verticals_the_person_is_sold_twice(tmp_path, places, monkeypatch):
+    monkeypatch.setattr(intake, "_lock_verticals", lambda rows: None)
+    assert bring_one_person_twice(tmp_path, monkeypatch) == ["open", "open"]
+
+
+def take_back_while_it_comes_in(folder, monkeypatch) -> list[str]:
+    """A person's lead and, for another vertical, word that they took their consent back, at the same moment."""
+    person = row()
+    word = row(phone_1=person["phone_1"], vertical="solar", consent_revoked_at="2026-01-05")
+    paths = [write(folder, [person], name="lead.csv"), write(folder, [word], name="word.csv")]
+    brought = threading.Event()
+    write_leads = intake._write_leads
+
+    def write_slowly(fates, **kwargs):
+        write_leads(fates, **kwargs)
+        if fates:  # the lead is written, and seen by nobody
+            brought.set()
+            time.sleep(1)
+
+    def bring_word():
+        brought.wait(timeout=30)
+        import_file(paths[1])
+
+    monkeypatch.setattr(intake, "_write_leads", write_slowly)
+    assert [one.kind for one in race([lambda: import_file(paths[0]), bring_word])] == ["ok", "ok"]
+    return list(Lead.objects.values_list("status", flat=True))
+
+
+@pytest.mark.postgresql
+@pytest.mark.race
+def test_a_revocation_waits_for_leads_that_come_in(tmp_path, places, monkeypatch):
+    assert take_back_while_it_comes_in(tmp_path, monkeypatch) == ["withdrawn"]
+
+
+@pytest.mark.postgresql
+@pytest.mark.race
+def test_control_without_the_lock_of_the_verticals_the_word_comes_too_early(tmp_path, places, monkeypatch):
+    monkeypatch.setattr(intake, "_lock_verticals", lambda rows: None)
+    assert take_back_while_it_comes_in(tmp_path, monkeypatch) == ["open"]
 
 
 @pytest.mark.race
