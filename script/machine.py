@@ -110,8 +110,10 @@ def install_debian_packages(missing: dict[str, str]) -> None:
         raise Refusal(f"{what} Type this and start again: sudo apt-get install -y {' '.join(packages)}")
     say(f"Installing {', '.join(packages)} with apt; this can take some minutes ...")
     install = ["install", "-y", "--no-install-recommends", *packages]
-    if _apt(install) and (_apt(["update"]) or _apt(install)):
-        raise Refusal(f"{what} apt could not install it (its words are above); start again when it can.")
+    if _apt(install):
+        _apt(["update"])  # it also fails for one source of many, which need not be the one that has the packages
+        if _apt(install):
+            raise Refusal(f"{what} apt could not install it (its words are above); start again when it can.")
 
 
 def _apt(words: Sequence[str]) -> int:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pwd
 import shutil
 import signal
 import socket
@@ -37,7 +38,7 @@ def run_tests() -> int:
     """Everything from an empty machine to pytest's exit status."""
     postgresql = _install_programs()
     machine.install_python_packages("requirements.txt", "requirements-dev.txt")
-    env = {**machine.environment(), "VNU_JAR": str(_install_vnu())}
+    env = {**machine.environment(), "VNU_JAR": str(_install_vnu()), "CHROMIUM": str(shutil.which("chromium"))}
     for name in ("LEADFAIR_VAR", "DJANGO_SETTINGS_MODULE"):
         env.pop(name, None)
     with _temporary_folder() as folder, _postgresql(postgresql, folder) as database, _redis(folder) as redis:
@@ -94,7 +95,7 @@ def _temporary_folder() -> Iterator[Path]:
 @contextmanager
 def _postgresql(programs: Path, folder: Path) -> Iterator[str]:
     """A PostgreSQL of the run's own, durable like a real one. Yields its address."""
-    user = "postgres" if os.geteuid() == 0 else None  # PostgreSQL refuses to be root
+    user = _not_root()
     data, log = folder / "postgresql", folder / "postgresql.log"
     data.mkdir()
     if user:
@@ -114,6 +115,24 @@ def _postgresql(programs: Path, folder: Path) -> Iterator[str]:
 
     with _server(start) as port:
         yield f"postgres://postgres@127.0.0.1:{port}/leadfair"
+
+
+def _not_root() -> str | None:
+    """Who runs PostgreSQL, which refuses to be root: the user of its package, or whoever we are.
+
+    Raises:
+        Refusal: we are root, and there is no such user (PostgreSQL did not come from a package of Debian's).
+    """
+    if os.geteuid() != 0:
+        return None
+    try:
+        pwd.getpwnam("postgres")
+    except KeyError as error:
+        raise Refusal(
+            "PostgreSQL does not run as root, and there is no user postgres here. Make one and start again "
+            "(useradd --system postgres), or run script/test as somebody else."
+        ) from error
+    return "postgres"
 
 
 @contextmanager

@@ -26,6 +26,7 @@ from machine import PYTHON, ROOT
 
 START_SECONDS = 60
 STOP_SECONDS = 7  # for the requests and jobs in hand
+PREPARED = "prepared"  # a file that says: the database was ready once
 LARGEST_LOG = 5_000_000  # bytes; a longer one is begun anew at the next start
 
 WELCOME = """\
@@ -133,7 +134,7 @@ def _demo_keys(var: Path) -> dict[str, str]:
     keys: dict[str, str] = {}
     if file.exists():
         keys = dict(line.split("=", 1) for line in file.read_text().splitlines() if "=" in line)
-    elif (var / "leadfair.sqlite3").exists() and not os.environ.get("SEALING_KEYS"):
+    elif _was_used(var) and not os.environ.get("SEALING_KEYS"):
         raise Refusal(f"{file} is gone, and without its keys nobody can open the leads; remove {var} to begin anew.")
     made = {
         "SECRET_KEY": secrets.token_urlsafe(50),
@@ -152,6 +153,11 @@ def _demo_keys(var: Path) -> dict[str, str]:
             os.fsync(out.fileno())
         unfinished.rename(file)
     return keys
+
+
+def _was_used(var: Path) -> bool:
+    """Whether the site ran from this folder before, on SQLite or on a database elsewhere."""
+    return (var / "leadfair.sqlite3").exists() or (var / PREPARED).exists()
 
 
 def _prepare_database(var: Path, env: Mapping[str, str]) -> None:
@@ -209,7 +215,7 @@ def _supervise(
         for name in commands.keys() - running.keys():
             running[name] = Child(name, [PYTHON, *commands[name]], cwd=ROOT, env=env, log=_log(var, name))
 
-    prepared = var / "prepared"
+    prepared = var / PREPARED
     try:
         if prepared.exists():  # there is little to do, most often nothing, and the site can load meanwhile
             start(faces)

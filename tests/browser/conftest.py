@@ -1,6 +1,7 @@
 """Debian's Chromium, driven by Playwright, on the running site."""
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 
@@ -45,7 +46,7 @@ def open_browser(chromium, stack):
         folders.append(folder)
         context = chromium.chromium.launch_persistent_context(
             folder.name,
-            executable_path=os.environ.get("CHROMIUM", "/usr/bin/chromium"),
+            executable_path=os.environ.get("CHROMIUM") or shutil.which("chromium"),
             headless=True,
             args=FLAGS,
             java_script_enabled=javascript,

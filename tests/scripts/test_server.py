@@ -1,5 +1,6 @@
 """script/server: one command brings the site up, and nothing of it is left afterwards."""
 
+import base64
 import contextlib
 import fcntl
 import os
@@ -245,12 +246,28 @@ def test_a_database_that_does_not_answer_gets_its_reason(start, tmp_path):
     assert "database" in errors
 
 
-def test_lost_keys_are_not_replaced_by_new_ones(start, tmp_path):
-    (tmp_path / "leadfair.sqlite3").touch()
-    status, errors = start(tmp_path).end()
+@pytest.mark.parametrize(
+    "elsewhere", [{}, {"DATABASE_URL": "postgres://nobody@127.0.0.1:1/none"}], ids=["here", "there"]
+)
+def test_lost_keys_are_not_replaced_by_new_ones(start, var, elsewhere):
+    """Whether the leads are in the folder or in a database elsewhere."""
+    (var / "demo.env").unlink()
+    if elsewhere:
+        (var / "leadfair.sqlite3").unlink()
+    status, errors = start(var, **elsewhere).end()
     assert status == 1
-    assert f"{tmp_path}/demo.env is gone" in errors
-    assert not (tmp_path / "demo.env").exists()
+    assert f"{var}/demo.env is gone" in errors
+    assert not (var / "demo.env").exists()
+
+
+def test_leads_that_were_sealed_with_other_keys_get_one_sentence(start, var):
+    lines = (var / "demo.env").read_text().splitlines()
+    other = f"SEALING_KEYS=demo:{base64.b64encode(bytes(32)).decode()}"
+    (var / "demo.env").write_text("\n".join(other if line.startswith("SEALING_KEYS") else line for line in lines))
+    status, errors = start(var).end()
+    assert status == 1
+    assert "sealed with other keys" in errors
+    assert "demo.env" in errors
 
 
 def test_a_machine_without_python_gets_one_sentence(start, tmp_path):
