@@ -66,6 +66,7 @@ class AccountAdapter(DefaultAccountAdapter):
                 if confirmed:
                     self._mark_verified(request, email_address.user)
         except IntegrityError:  # another member proved the same address at the same moment
+            self.add_message(request, messages.ERROR, "account/messages/email_confirmation_failed.txt")
             return False
         return confirmed
 

@@ -16,6 +16,7 @@ from django.shortcuts import redirect, render
 from django.template.response import SimpleTemplateResponse
 from django.urls import reverse
 from django.utils.http import urlencode
+from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from . import resets
@@ -26,7 +27,7 @@ from .services import HandleTaken, change_profile
 View = Callable[..., HttpResponse]
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 @login_required
 def profile(request: HttpRequest) -> HttpResponse:
     """Everything asked at registration and in the profile, to see and to change (LR-35)."""
@@ -50,12 +51,14 @@ def profile(request: HttpRequest) -> HttpResponse:
 
 
 def _page(view: View, *, code: tuple[str, int] | None = None) -> View:
-    """allauth's ``view`` as a page of this house: GET and POST only, and 422 for a form with mistakes.
+    """allauth's ``view`` as a page of this house: GET and POST only, 422 for a form with mistakes, and nothing that
+    browsers keep: a code's page names the email.
 
     ``code`` is the session key of the process that waits for a code, and its seconds: the page tells the minutes left.
     """
 
     @require_http_methods(["GET", "HEAD", "POST"])
+    @never_cache
     @wraps(view)
     def page(request: HttpRequest) -> HttpResponse:
         response = view(request)

@@ -16,6 +16,7 @@ class Category(StrEnum):
     CONTACT = "contact"
     CREDENTIAL = "credential"
     PROFILE = "profile"
+    ACTIVITY = "activity"
     PURCHASES = "purchases"
     PAYMENTS = "payments"
     CORRESPONDENCE = "correspondence"

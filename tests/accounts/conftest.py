@@ -7,6 +7,7 @@ import pytest
 from allauth.account.models import EmailAddress
 from django.core import mail
 from django.core.mail import EmailMultiAlternatives
+from django.http import HttpResponse
 from django.test import Client
 from django.urls import reverse
 
@@ -82,3 +83,15 @@ def signed_up(visitor, mails) -> User:
 def shown_errors(response) -> dict[str, list[str]]:
     """What is wrong with the form of a page, by field."""
     return {field: list(errors) for field, errors in response.context["form"].errors.items()}
+
+
+def told(response: HttpResponse, email: str) -> tuple:
+    """All that a response tells, but for what differs by chance (tokens, session ids) or because it was sent."""
+    body = re.sub(r'name="csrfmiddlewaretoken" value="\w+"', "TOKEN", response.content.decode())
+    body = body.replace(email, "EMAIL").replace(f"Fresh-{email[:3]}", "HANDLE")
+    headers = {name: value for name, value in response.items() if name not in {"Content-Length", "Expires"}}
+    cookies = {
+        name: {key: value for key, value in morsel.items() if key != "expires"}
+        for name, morsel in response.cookies.items()
+    }
+    return response.status_code, headers, cookies, len(response.content), body

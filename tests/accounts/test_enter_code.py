@@ -129,6 +129,12 @@ def test_who_signs_in_unproved_gets_a_code_first(visitor, mails):
     assert visitor.get(reverse("accounts:profile")).status_code == 200
 
 
+def test_the_page_with_the_address_is_kept_by_no_browser(visitor, signed_up):
+    for response in (visitor.get(ENTER_CODE), visitor.post(ENTER_CODE, {"code": WRONG})):
+        assert signed_up.email in response.text
+        assert "no-store" in response["Cache-Control"]
+
+
 def test_the_session_keeps_no_address_once_it_is_over(visitor, signed_up, mails):
     visitor.post(ENTER_CODE, {"code": code_of(mails()[0])})
     visitor.get("/leads/")

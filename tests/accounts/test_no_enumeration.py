@@ -1,6 +1,5 @@
 """Whether an address has an account is told to its owner alone: not by text, status, header, mail or work done."""
 
-import re
 from collections import Counter
 from collections.abc import Callable
 
@@ -17,7 +16,7 @@ from marketplace.core import clock
 from marketplace.mail.models import OutgoingEmail
 from tests.people import make_bob
 
-from .conftest import ENTER_CODE, ENTER_RESET_CODE, PASSWORD, RESET, SIGN_IN, SIGN_UP, make_unverified, newcomer
+from .conftest import ENTER_CODE, ENTER_RESET_CODE, PASSWORD, RESET, SIGN_IN, SIGN_UP, make_unverified, newcomer, told
 
 pytestmark = pytest.mark.django_db
 # As long as the known ones, so that not even Content-Length differs for another reason.
@@ -113,18 +112,6 @@ JOURNEYS = {
     "signing in": SIGNING_IN,
     "resetting": RESETTING,
 }
-
-
-def told(response: HttpResponse, email: str) -> tuple:
-    """All that a response tells, but for what differs by chance (tokens, session ids) or because it was sent."""
-    body = re.sub(r'name="csrfmiddlewaretoken" value="\w+"', "TOKEN", response.content.decode())
-    body = body.replace(email, "EMAIL").replace(f"Fresh-{email[:3]}", "HANDLE")
-    headers = {name: value for name, value in response.items() if name not in {"Content-Length", "Expires"}}
-    cookies = {
-        name: {key: value for key, value in morsel.items() if key != "expires"}
-        for name, morsel in response.cookies.items()
-    }
-    return response.status_code, headers, cookies, len(response.content), body
 
 
 def journey(steps: list[Step], email: str, spy: Counter) -> list[tuple]:

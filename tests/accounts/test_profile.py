@@ -43,6 +43,11 @@ def test_it_works(as_alice, alice):
     assert 'value="(614) 555-0123"' in response.text
 
 
+def test_its_head_can_be_asked(as_alice):
+    assert as_alice.head(PROFILE).status_code == 200
+    assert as_alice.put(PROFILE).status_code == 405
+
+
 def test_all_of_it_can_be_taken_back(as_alice, alice):
     as_alice.post(PROFILE, MOST)
     assert as_alice.post(PROFILE, LEAST).status_code == 302

@@ -56,6 +56,18 @@ def test_it_works(visitor, alice, mails):
     assert Client().post(SIGN_IN, {"login": alice.email, "password": NEW}).status_code == 302
 
 
+def test_no_page_with_the_address_is_kept_by_a_browser(visitor, alice, mails):
+    code = asked(visitor, mails, alice)
+    pages = [
+        visitor.post(RESET, {"email": "no-at"}),
+        visitor.get(ENTER_RESET_CODE),
+        visitor.post(ENTER_RESET_CODE, {"code": "00000000"}),
+        visitor.post(ENTER_RESET_CODE, {"code": code}),
+        visitor.get(NEW_PASSWORD),
+    ]
+    assert all("no-store" in page["Cache-Control"] for page in pages)
+
+
 def test_the_password_is_typed_once(visitor, alice, mails):
     visitor.post(ENTER_RESET_CODE, {"code": asked(visitor, mails, alice)})
     assert set(visitor.get(NEW_PASSWORD).context["form"].fields) == {"password1"}
