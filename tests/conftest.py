@@ -1,6 +1,7 @@
 """Fixtures and the two-database run: script/test runs everything on SQLite and on PostgreSQL + Redis side by side."""
 
 import os
+from collections.abc import Iterator
 
 import pytest
 from django.core.cache import caches
@@ -41,6 +42,13 @@ def _empty_caches(request: pytest.FixtureRequest) -> None:
         transactional = "transactional_db" in request.fixturenames or (marker and marker.kwargs.get("transaction"))
         request.getfixturevalue("transactional_db" if transactional else "db")
         caches["default"].clear()
+
+
+@pytest.fixture(autouse=True)
+def _no_network_in_transactions(_empty_caches: None) -> Iterator[None]:
+    """House rule 7, in every test."""
+    with guards.no_network_in_transactions():
+        yield
 
 
 @pytest.fixture

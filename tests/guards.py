@@ -1,12 +1,17 @@
-"""Lifting the append-only triggers, for teardown and for controls only.
+"""Guards that tests lift, take out or put up.
 
-A flush after a TransactionTestCase deletes rows, which the triggers refuse; left to itself it would fail, leak rows
-into the next test, and leave the books without guards.
+The append-only triggers are lifted for teardown and for controls only: a flush after a TransactionTestCase deletes
+rows, which the triggers refuse; left to itself it would fail, leak rows into the next test, and leave the books without
+guards.
 """
 
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
+from urllib.parse import urlsplit
 
+from django.conf import settings
 from django.db import connection
 
 
@@ -74,3 +79,25 @@ def unguarded(statement: str, *conditions: str) -> str:
         assert condition in statement, f"{condition!r} is no part of it"
         statement = statement.replace(condition, "%s > 0" if "%s" in condition else "1 = 1")
     return statement
+
+
+@contextmanager
+def no_network_in_transactions() -> Iterator[None]:
+    """Nothing is asked of another machine while a transaction is open, but for the database and the cache. Transactions
+    that are open already, as around most tests, do not count."""
+    ours = {(url.hostname, url.port) for url in map(urlsplit, (settings.DATABASE_URL, settings.REDIS_URL))}
+    connect, around = socket.socket.connect, len(connection.atomic_blocks)
+    asked: list[Any] = []
+
+    def guarded(self: socket.socket, address: Any) -> None:
+        if len(connection.atomic_blocks) > around and isinstance(address, tuple) and address[:2] not in ours:
+            asked.append(address)
+            raise ConnectionRefusedError(f"{address} was asked inside a transaction")
+        connect(self, address)
+
+    socket.socket.connect = guarded  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        socket.socket.connect = connect  # type: ignore[method-assign]
+    assert asked == [], "asked inside a transaction"  # whoever asked may have taken it for an outage
