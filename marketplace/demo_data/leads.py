@@ -51,7 +51,7 @@ def _rows(count: int, *, now: datetime) -> dict[Source, list[Row]]:
         source = pick_source(chance)
         row = row_of(request, source, chance)
         rows[source].append(row if request.number < count else without_consent(row))
-    return {source: with_faults(found, chance) for source, found in rows.items() if found}
+    return {source: with_faults(found, chance) for source, found in rows.items()}
 
 
 def _in_words(path: Path, done: Imported) -> str:

@@ -149,7 +149,9 @@ def without_consent(row: Row) -> Row:
 
 
 def with_faults(rows: Sequence[Row], chance: random.Random) -> list[Row]:
-    """The rows, and among them copies with something wrong; at the end a few that are sent again."""
+    """The rows, and among them copies with something wrong; at the end a few that are sent again. None of none."""
+    if not rows:
+        return []
     mixed = list(rows)
     for number in range(len(rows) // 130 + 1):
         mixed.insert(chance.randrange(len(mixed) + 1), FAULTS[number % len(FAULTS)](chance.choice(rows)))

@@ -20,6 +20,7 @@ NEWEST = "newest"
 SORT_CHOICES = [(NEWEST, "Newest first"), ("price", "Price, low to high"), ("-price", "Price, high to low")]
 # What keyset pages are ordered by.
 ORDERS = {NEWEST: ("-listed_at", "-id"), "price": ("price_cents", "id"), "-price": ("-price_cents", "-id")}
+COUNTED = 1000  # more are shown as "1,000+"
 SEVERAL = ("vertical", "state")
 SINGLE = ("age", "mode", "min", "max", "sort", "after", "before")
 
@@ -112,6 +113,9 @@ class CatalogueForm(forms.Form):
         self.query = query
 
     def clean(self) -> dict[str, Any]:
+        if "sort" in self.errors:  # no link leads to the mistake again
+            self.query = self.query.copy()
+            del self.query["sort"]
         low, high = self.cleaned_data.get("min"), self.cleaned_data.get("max")
         if low is not None and high is not None and high < low:
             self.add_error("max", "Enter a highest price that is not below the lowest.")
@@ -161,16 +165,18 @@ class CatalogueForm(forms.Form):
         return f"?{query}" if query else ""
 
     def ways_out(self) -> list[Way]:
-        """For an empty list: the filters that can be dropped alone to find something, nearest first. One query."""
+        """For an empty list: the filters that can be dropped alone to find something, nearest first; at most 1,001 are
+        counted for each. One query."""
         names = list(self.chosen())
         if not names:
             return []
+        some = {name: self.found(Lead.objects.on_sale(), without=name).values("pk")[: COUNTED + 1] for name in names}
         counts = [
-            self.found(Lead.objects.on_sale(), without=name)
+            Lead.objects.filter(pk__in=found)
             .annotate(dropped=Value(name))
             .values("dropped")
             .annotate(count=Count("pk"))
-            for name in names
+            for name, found in some.items()
         ]
         found = counts[0].union(*counts[1:], all=True)
         ways = [

@@ -164,6 +164,17 @@ class LeadQuerySet(models.QuerySet["Lead"]):
             .order_by("-listed_at", "-id")
         )
 
+    def with_similar(self, public_id: str, size: int) -> Self:
+        """The one of these that has the id ``public_id``, and if it is gone up to ``size`` similar ones, in no order.
+        One query, so that the page of a lead that is gone keeps to its budget."""
+        wanted = self.filter(public_id=public_id)
+        gone = wanted.select_related(None).exclude(status=Lead.Status.OPEN)
+        similar = Lead.objects.on_sale().filter(
+            vertical_id=Subquery(gone.values("vertical_id")), state=Subquery(gone.values("state"))
+        )
+        newest = similar.order_by("-listed_at", "-id").values("pk")[:size]
+        return wanted.union(self.filter(pk__in=newest), all=True)
+
 
 class Lead(models.Model):
     """A request for a quote, as a buyer may see it before buying."""

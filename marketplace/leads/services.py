@@ -81,13 +81,24 @@ def take_slot(lead_id: int, price_seen: int) -> int:
     with connection.cursor() as cursor:
         cursor.execute(_TAKE_SLOT, [lead_id, price_seen])
         row = cursor.fetchone()
-        if row is not None:
-            return int(row[0])
+    if row is None:
+        require_on_sale(lead_id, price_seen)
+        raise LeadUnavailable(lead_id)  # it was put back between the two looks
+    return int(row[0])
+
+
+def require_on_sale(lead_id: int, price_seen: int) -> None:
+    """Pass only a lead that can be bought for ``price_seen`` cents at this moment; nothing is claimed.
+
+    Raises: see ``take_slot``.
+    """
+    with connection.cursor() as cursor:
         cursor.execute("SELECT status, price_cents FROM leads_lead WHERE id = %s", [lead_id])
         status, present = cursor.fetchone()
-    if status == Lead.Status.OPEN and present != price_seen:
+    if status != Lead.Status.OPEN:
+        raise LeadUnavailable(lead_id)
+    if present != price_seen:
         raise PriceChanged(lead_id, price_seen, present)
-    raise LeadUnavailable(lead_id)
 
 
 def reprice(now: datetime | None = None) -> int:

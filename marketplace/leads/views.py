@@ -1,17 +1,16 @@
 """What is for sale, for everybody: no account and no cookie needed, no contact shown."""
 
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import redirect, render
 from django.views.decorators.http import require_safe
 
 from marketplace.core import keyset
 
 from . import services
-from .forms import SORT_CHOICES, CatalogueForm, canonical
+from .forms import COUNTED, SORT_CHOICES, CatalogueForm, canonical
 from .models import Lead, LeadQuerySet
 
 PAGE_SIZE = 20
-COUNTED = 1000  # more are shown as "1,000+"
 SIMILAR = 6
 
 
@@ -46,10 +45,10 @@ def _page(found: LeadQuerySet, order: tuple[str, str], query: QueryDict) -> keys
 def lead(request: HttpRequest, public_id: str) -> HttpResponse:
     """Everything there is to see before buying. A lead that is gone says so and shows similar ones."""
     shown = Lead.objects.shown().select_related("vertical", "supplier", "consent")
-    chosen = get_object_or_404(shown, public_id=public_id)
-    context = {
-        "lead": chosen,
-        "pricing": services.explain_price(chosen),
-        "similar": [] if chosen.is_on_sale else Lead.objects.similar_to(chosen)[:SIMILAR],
-    }
+    found = {lead.public_id: lead for lead in shown.with_similar(public_id, SIMILAR)}
+    chosen = found.pop(public_id, None)
+    if chosen is None:
+        raise Http404
+    similar = sorted(found.values(), key=lambda lead: (lead.listed_at, lead.pk), reverse=True)
+    context = {"lead": chosen, "pricing": services.explain_price(chosen), "similar": similar}
     return render(request, "leads/lead.html", context)

@@ -64,6 +64,7 @@ def test_masks_say_nothing_of_the_value(what):
         (timedelta(days=1), "1 day"),
         (timedelta(days=29), "29 days"),
         (timedelta(days=30), "1 month"),
+        (timedelta(days=365), "12 months"),
         (timedelta(days=400), "over a year"),
         (-timedelta(hours=1), "0 seconds"),
     ],

@@ -203,6 +203,17 @@ def test_it_refuses_without_debug(settings):
     assert not User.objects.exists()
 
 
+@pytest.mark.parametrize("count", [1, 2, 7])
+def test_a_stock_of_very_few(count):
+    """Some suppliers have nothing to deliver, and hardly anything can be bought."""
+    load(count)
+    assert Lead.objects.exclude(status="held").count() == count
+    assert findings() == []
+    before = everything()
+    load(count)
+    assert everything() == before
+
+
 def test_a_stock_of_nothing_is_refused():
     with pytest.raises(CommandError, match="takes a number from 1"):
         load(0)

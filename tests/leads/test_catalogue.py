@@ -7,7 +7,7 @@ import pytest
 from django.urls import reverse
 
 from marketplace.core import clock
-from marketplace.leads import views
+from marketplace.leads import forms, views
 from marketplace.leads.models import Lead
 from marketplace.leads.services import take_slot
 from marketplace.purchases.services import buy_lead, new_key
@@ -40,6 +40,20 @@ def test_it_works(client, db):
     assert "2 hours ago" in page
     for tag in ("Exclusive", "Consent on file", "Certificate"):
         assert f"{tag}</span>" in page
+
+
+def test_each_ticket_says_where_the_lead_was_collected(client, db):
+    """AL-64: its origin, and the policy of that site."""
+    make_lead()
+    other = make_lead()
+    policy = "https://other.example.org/privacy"
+    Lead.objects.filter(pk=other.pk).update(origin_site="other.example.org", origin_policy_url=policy)
+
+    page = client.get(URL).content.decode()
+
+    for site in ("quotes.example.net", "other.example.org"):
+        link = f'Collected on <a href="https://{site}/privacy" rel="noopener noreferrer external">'
+        assert f"{link}{site} (privacy policy)<" in page
 
 
 def test_a_visitor_gets_no_cookie(client, db):
@@ -183,9 +197,25 @@ def test_a_bad_value_is_marked_and_kept(client, stock, query, field, kept):
     assert response.status_code == 422
     assert "<title>Error: " in page
     assert f'href="#id_{field}"' in page
+    assert f'id="id_{field}"' in page
     assert kept in page
     if field != "sort":
         assert f'id="id_{field}_error"' in page
+
+
+def test_a_bad_sort_can_be_left(client, db):
+    """The form, the chips and the pages lead on without it."""
+    for _ in range(21):
+        make_lead()
+    page = client.get(f"{URL}?state=OH&state=TX&sort=bad")
+    text = page.content.decode()
+    assert page.status_code == 422
+    assert 'name="sort"' not in text
+    assert f'<a class="chip" href="{URL}?state=OH">Texas<' in text
+    assert follow(client, page, "next").status_code == 200
+    assert shown(page)
+    empty = client.get(f"{URL}?vertical=solar&state=OH&sort=bad").content.decode()
+    assert f'href="{URL}?state=OH">Without “Solar”: 21 leads' in empty
 
 
 def test_good_filters_still_apply_beside_a_bad_one(client, stock):
@@ -232,6 +262,18 @@ def test_an_empty_list_offers_the_nearest_change_that_works(client, stock):
     assert f'href="{URL}?vertical=solar&amp;max=60"' in second
     assert "Without “California”: 1 lead" in second
     assert "Up to $60.00”:" not in page
+
+
+def test_what_a_change_finds_is_counted_up_to_a_limit(client, stock, monkeypatch):
+    for _ in range(4):
+        make_lead(state="TX", price_cents=5000)
+    monkeypatch.setattr(forms, "COUNTED", 3)
+    monkeypatch.setattr(views, "COUNTED", 3)
+    page = client.get(f"{URL}?vertical=auto-insurance&state=TX&min=40&max=45").content.decode()
+    assert "Without “Up to $45.00”: 1,000+ leads" in page
+    monkeypatch.setattr(views, "COUNTED", 1000)
+    page = client.get(f"{URL}?vertical=auto-insurance&state=TX&min=40&max=45").content.decode()
+    assert "Without “Up to $45.00”: 4 leads" in page, "a fourth tells that there are more than three"
 
 
 def test_an_empty_list_that_no_single_change_helps(client, stock):

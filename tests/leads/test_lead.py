@@ -63,6 +63,14 @@ def test_an_address_that_is_no_web_address_is_no_link(client, db):
     assert "javascript:alert(1)" in page
 
 
+def test_without_a_consent_record_none_is_claimed(client, db):
+    lead = make_lead()
+    Lead.objects.filter(pk=lead.pk).update(status=Lead.Status.WITHDRAWN, consent=None)
+    page = client.get(url(lead)).content.decode()
+    assert "Consent on file" not in page
+    assert "<dt>On file</dt><dd>No</dd>" in page
+
+
 def test_without_a_certificate(client, db):
     page = client.get(url(make_lead())).content.decode()
     assert "<dt>Independent certificate</dt><dd>No</dd>" in page
@@ -95,6 +103,16 @@ def test_a_lead_that_is_gone_says_so_and_shows_similar_ones(client, bob, state):
     assert "Waco" not in page
     buttons = page.count(f'href="{reverse("purchases:buy_lead", args=[lead.public_id])}"')
     assert buttons == (0 if state else 1)
+
+
+def test_similar_ones_are_the_newest_and_say_whose_they_are(as_alice, alice):
+    lead, *others = [make_lead(buyers=2) for _ in range(9)]
+    Lead.objects.filter(pk=lead.pk).update(status=Lead.Status.WITHDRAWN)
+    purchase = buy_lead(alice, others[5], price_seen=others[5].price_cents, key=new_key())
+    page = as_alice.get(url(lead)).content.decode()
+    shown = [part.split('"')[0] for part in page.split('<h3 id="lead-')[1:]]
+    assert shown == [other.public_id for other in reversed(others[2:])]
+    assert page.count(reverse("purchases:my_lead", args=[purchase.public_id])) == 1
 
 
 def test_a_gone_lead_without_similar_ones_leads_to_its_line_of_business(client, db):
@@ -205,14 +223,18 @@ def test_the_lowest_price_is_named_as_such(client, db):
 # --- budgets ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("gone", [False, True])
 @pytest.mark.parametrize(("who", "queries"), [("visitor", 1), ("alice", 5)])
-def test_few_queries(client, alice, who, queries, django_assert_num_queries):
-    lead = make_lead()
+def test_few_queries(client, alice, who, queries, gone, django_assert_num_queries):
+    lead, *similar = [make_lead() for _ in range(4)]
+    if gone:
+        Lead.objects.filter(pk=lead.pk).update(status=Lead.Status.WITHDRAWN)
     if who == "alice":
         client.force_login(alice)
     client.get(url(lead))
     with django_assert_num_queries(queries):
-        client.get(url(lead))
+        page = client.get(url(lead)).content.decode()
+    assert all((f'id="lead-{one.public_id}"' in page) == gone for one in similar)
 
 
 def test_only_reading(client, db):

@@ -85,6 +85,13 @@ def test_a_withdrawn_consent_is_said_first(as_alice, purchase):
     assert "Do not contact them." in page
 
 
+def test_an_address_cannot_add_other_readers_to_the_mail(as_alice, alice):
+    """The import takes no such address; what came in before is written so that a mail program sees one address."""
+    page = as_alice.get(url(bought(alice, email="ana?bcc=eve%40evil.example&x@example.com"))).content.decode()
+    assert page.count('href="mailto:ana%3Fbcc%3Deve%2540evil.example%26x@example.com"') == 2
+    assert "mailto:ana?" not in page
+
+
 def test_the_slot_of_a_shared_lead(as_alice, alice, bob):
     lead = bought(bob, buyers=3).lead
     from_alice = buy_lead(alice, lead, price_seen=lead.price_cents, key=new_key())

@@ -204,8 +204,8 @@ def test_a_partner_is_no_supplier(tmp_path):
      "UserAgent", "AltPhone", "WorkEmail", "MailingAddress2", "IPAddress", "Lead IP", "DriversLicense", "LicensePlate",
      "AccountNumber", "Owner", "Owner 2", "OwnerName", "Applicant", "applicant_2", "Named Insured", "Insured",
      "insured 1", "insurance.insured", "Borrower", "CoBorrower", "co-borrower age", "mortgage.borrower",
-     "Policy Holder", "PolicyHolder", "Title Holder", "Spouse", "spouseage", "property.zip", "ZIP+4", "Property ZIP", "gclid",
-     "SessionID", "Emergency Contact", "Beneficiary"],
+     "Policy Holder", "PolicyHolder", "Title Holder", "Spouse", "spouseage", "property.zip", "ZIP+4", "Property ZIP",
+     "gclid", "SessionID", "Emergency Contact", "Beneficiary"],
 )  # fmt: skip
 def test_personal_columns_are_never_attributes(tmp_path, header):
     path = write(tmp_path, [row(**{header: "x"})])

@@ -65,7 +65,7 @@ def mask(what: str) -> SafeString:
     return format_html('<span class="bars" aria-hidden="true">{}</span>', bars)
 
 
-_UNITS = ((60, "second"), (60, "minute"), (24, "hour"), (30, "day"), (12, "month"))
+_UNITS = ((60, "second"), (60, "minute"), (24, "hour"), (30, "day"), (13, "month"))
 
 
 @register.filter
