@@ -63,39 +63,41 @@ def test_control_without_the_condition_the_same_check_is_red(slots, monkeypatch)
         check_one_lead(slots)
 
 
-def check_nobody_waits(leads_each: int, show) -> None:
-    """No racer of 200 is answered later than after 2 s; where the machine is busy with other work, than after twice the
-    time that 200 purchases take one after the other."""
+def waits(leads_each: int, show) -> tuple[float, float, float]:
+    """Seconds: the longest that one of 200 racers waited for the answer, and what 200 purchases take one after the
+    other, by the faster and by the slower of two samples, before the race and after it."""
     people = buyers(RACERS + 20)
     mine = {buyer: make_lead(price_cents=PRICE) for buyer in people}
     the_one = make_lead(price_cents=PRICE)
 
-    def alone(those) -> float:
+    def one_after_the_other(those) -> float:
         start = time.perf_counter()
         for buyer in those:
             job(buyer, mine[buyer])()
-        return (time.perf_counter() - start) / len(those)
+        return (time.perf_counter() - start) / len(those) * RACERS
 
-    before = alone(people[:10])
+    before = one_after_the_other(people[:10])
     results = race([job(buyer, mine[buyer] if leads_each else the_one) for buyer in people[20:]])
-    in_turn = max(before, alone(people[10:20])) * RACERS
+    after = one_after_the_other(people[10:20])
     assert tally(results)["ok"] == (RACERS if leads_each else 1)
     worst = max(result.seconds for result in results)
-    show(f"worst of {RACERS} racers on SQLite: {worst:.2f} s (goal < 2 s; one after the other: {in_turn:.2f} s)")
-    assert worst < max(2, 2 * in_turn)
+    show(f"worst of {RACERS} racers: {worst:.2f} s (goal < 2 s; one after the other {before:.2f} and {after:.2f} s)")
+    return worst, min(before, after), max(before, after)
 
 
 @pytest.mark.sqlite
 @pytest.mark.parametrize("leads_each", [0, 1], ids=["one-lead", "a-lead-each"])
 def test_on_sqlite_nobody_waits_long(leads_each, show):
-    check_nobody_waits(leads_each, show)
+    """Not over 2 s; where the machine is busy with other work, not over twice what they would take in turn."""
+    worst, _, in_turn = waits(leads_each, show)
+    assert worst < max(2, 2 * in_turn)
 
 
 @pytest.mark.sqlite
 def test_control_without_the_turnstile_some_starve(monkeypatch, show):
     monkeypatch.setattr(DatabaseWrapper, "_enter", lambda wrapper: None)
-    with pytest.raises(AssertionError, match=r"assert \d+\.\d+ < "):
-        check_nobody_waits(1, show)
+    worst, in_turn, _ = waits(1, show)
+    assert worst > max(2, 2 * in_turn)
 
 
 # --- one buyer --------------------------------------------------------------------------------------------------------
