@@ -4,6 +4,7 @@ import hashlib
 import re
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 from django.db import connection
 from markdown_it import MarkdownIt
@@ -60,11 +61,13 @@ def load_texts() -> list[PolicyVersion]:
 
 
 def in_force(document: Document) -> PolicyVersion:
-    """The newest version of ``document``."""
-    return PolicyVersion.objects.filter(document=document).latest("number")
+    """The newest version of ``document`` whose day has come (UTC). Before the first of them has come it is the first:
+    nobody signs up without terms."""
+    versions = PolicyVersion.objects.filter(document=document).order_by("number")
+    return versions.filter(effective_on__lte=clock.now().date()).last() or versions[0]
 
 
-def accept(user, version: PolicyVersion, *, sha256: str, surface: str) -> Acceptance:  # type: ignore[no-untyped-def]
+def accept(user: Any, version: PolicyVersion, *, sha256: str, surface: str) -> Acceptance:
     """Record that ``user`` agreed to ``version`` on the form ``surface``; a second time changes nothing.
 
     ``sha256`` is the digest of the text the form was shown with.

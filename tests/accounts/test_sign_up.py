@@ -140,7 +140,7 @@ def test_the_terms_that_were_shown_are_agreed_to(visitor):
     old = newcomer()
     text = "New words."
     PolicyVersion.objects.create(
-        document=Document.TERMS, number=2, text=text, sha256=sha256_of(text), effective_on=date(2026, 12, 1)
+        document=Document.TERMS, number=2, text=text, sha256=sha256_of(text), effective_on=date(2026, 11, 2)
     )
     response = visitor.post(SIGN_UP, old)
     assert response.status_code == 422

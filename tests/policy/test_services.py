@@ -1,13 +1,24 @@
 """Published texts never change, and an acceptance names the exact bytes."""
 
 import hashlib
+from datetime import UTC, date, datetime
 
 import pytest
+import time_machine
 from django.db import DatabaseError, connection, transaction
 
 from privacy.policy import services
 from privacy.policy.models import Acceptance, Document, PolicyVersion
-from privacy.policy.services import StaleText, TextChanged, accept, accepted_sha256, html_of, in_force, load_texts
+from privacy.policy.services import (
+    StaleText,
+    TextChanged,
+    accept,
+    accepted_sha256,
+    html_of,
+    in_force,
+    load_texts,
+    sha256_of,
+)
 from tests.guards import without
 
 pytestmark = pytest.mark.django_db
@@ -31,8 +42,35 @@ def test_a_new_text_is_published_beside_the_old(tmp_path, monkeypatch, alice):
     monkeypatch.setattr(services, "TEXTS", tmp_path)
     first = in_force(Document.TERMS)
     assert [version.number for version in load_texts()] == [2]
-    assert in_force(Document.TERMS).number == 2
     assert accepted_sha256(alice.pk, Document.TERMS) == first.sha256
+
+
+def publish(number: int, effective_on: date) -> None:
+    text = f"Version {number}."
+    PolicyVersion.objects.create(
+        document=Document.TERMS, number=number, text=text, sha256=sha256_of(text), effective_on=effective_on
+    )
+
+
+def test_a_text_is_in_force_from_its_day_on():
+    publish(2, date(2027, 1, 1))
+    publish(3, date(2027, 3, 1))
+    for moment, number in {
+        "2026-12-31 23:59:59": 1,
+        "2027-01-01 00:00:00": 2,
+        "2027-02-28 23:59:59": 2,
+        "2027-03-01 00:00:00": 3,
+        "2030-01-01 00:00:00": 3,
+    }.items():
+        with time_machine.travel(datetime.fromisoformat(f"{moment}+00:00"), tick=False):
+            assert in_force(Document.TERMS).number == number, moment
+
+
+def test_before_the_first_day_the_first_text_is_in_force():
+    """A clock that is wrong must not leave the site without terms."""
+    publish(2, date(2027, 1, 1))
+    with time_machine.travel(datetime(2020, 1, 1, tzinfo=UTC), tick=False):
+        assert in_force(Document.TERMS).number == 1
 
 
 def test_an_edited_text_is_refused(tmp_path, monkeypatch):

@@ -1,9 +1,10 @@
 """The terms: readable by everybody, with version, date and fingerprint."""
 
 import hashlib
-from datetime import date
+from datetime import UTC, date, datetime
 
 import pytest
+import time_machine
 from django.urls import reverse
 
 from privacy.policy.models import Document, PolicyVersion
@@ -36,12 +37,15 @@ def test_it_needs_nothing(client):
     assert "noindex" not in page.text
 
 
-def test_the_newest_version_is_shown(client):
+def test_the_newest_version_is_shown_from_its_day_on(client):
     text = "# New\n\nOne *word*."
     PolicyVersion.objects.create(
         document=Document.TERMS, number=2, text=text, sha256=sha256_of(text), effective_on=date(2026, 12, 1)
     )
-    page = client.get(TERMS).text
+    with time_machine.travel(datetime(2026, 11, 30, 23, 59, tzinfo=UTC), tick=False):
+        assert "Version 1, in force since 1 Nov 2026" in client.get(TERMS).text
+    with time_machine.travel(datetime(2026, 12, 1, tzinfo=UTC), tick=False):
+        page = client.get(TERMS).text
     assert "Version 2, in force since 1 Dec 2026" in page
     assert "<em>word</em>" in page
 
@@ -49,7 +53,7 @@ def test_the_newest_version_is_shown(client):
 def test_html_in_a_text_is_shown_and_not_run(client):
     text = "<script>alert(1)</script>\n\n[x](javascript:alert(1)) <img src=x onerror=alert(1)>"
     PolicyVersion.objects.create(
-        document=Document.TERMS, number=2, text=text, sha256=sha256_of(text), effective_on=date(2026, 12, 1)
+        document=Document.TERMS, number=2, text=text, sha256=sha256_of(text), effective_on=date(2026, 11, 2)
     )
     page = client.get(TERMS).text
     assert "<script>" not in page
