@@ -1,7 +1,6 @@
 """Triggers that keep a table append-only, the same meaning on PostgreSQL and SQLite.
 
-They are installed after every ``migrate`` (post_migrate), not by a migration: on SQLite Django alters a table by
-making it anew, and a trigger made once would be gone without a word.
+They are installed after every ``migrate`` (post_migrate), not by a migration, so that one that was lost is back.
 """
 
 from django.db import connections

@@ -11,13 +11,16 @@ from contextlib import contextmanager
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
-from django.db import IntegrityError, OperationalError, connection, connections, transaction
+from django.db import DatabaseError, IntegrityError, OperationalError, connection, connections, transaction
+from django.db.models import CheckConstraint, Q
 
-from marketplace.core import transactions
+from marketplace.core import transactions, triggers
 from marketplace.core.models import Heartbeat
 from marketplace.core.refusals import Busy
 from marketplace.core.sqlite import base
 from marketplace.core.transactions import in_transaction
+from marketplace.ledger import checks
+from marketplace.ledger.models import Account, Transfer
 from tests.races.rig import race, tally
 
 pytestmark = [pytest.mark.sqlite, pytest.mark.django_db(transaction=True)]
@@ -222,3 +225,33 @@ def test_what_only_grows_is_not_replaced_either(alice, table, key):
             cursor.execute(f"INSERT OR REPLACE INTO {table} ({columns}) SELECT {replaced} FROM {table}")
         cursor.execute(f"SELECT * FROM {table}")
         assert cursor.fetchall() == before != []
+
+
+# --- tables made anew -------------------------------------------------------------------------------------------------
+
+CONSTRAINT = CheckConstraint(condition=~Q(kind="of tests"), name="of_tests")
+
+
+@pytest.mark.parametrize("model", [Account, Transfer])
+def test_a_table_can_be_altered_and_keeps_its_guards(alice, model):
+    before = triggers.names()
+    with connection.schema_editor() as editor:
+        editor.add_constraint(model, CONSTRAINT)
+    try:
+        assert triggers.names() == before
+        for guarded in ("DELETE FROM ledger_transfer", "UPDATE ledger_account SET credits = credits + 1"):
+            with pytest.raises(IntegrityError, match=r"append-only|only by transfer"), connection.cursor() as cursor:
+                cursor.execute(guarded)
+        assert list(checks.findings()) == []
+    finally:
+        with connection.schema_editor() as editor:
+            editor.remove_constraint(model, CONSTRAINT)
+
+
+def test_control_with_the_editor_of_django_it_cannot(alice, monkeypatch):
+    monkeypatch.setattr(base.DatabaseWrapper, "SchemaEditorClass", base.base.DatabaseWrapper.SchemaEditorClass)
+    other = connections.create_connection("default")
+    with pytest.raises(DatabaseError), other.schema_editor() as editor:
+        editor.add_constraint(Account, CONSTRAINT)
+    other.close()
+    assert list(checks.findings()) == []

@@ -18,6 +18,8 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import OperationalError
 from django.db.backends.sqlite3 import base
 
+from .schema import DatabaseSchemaEditor
+
 # Network file systems break SQLite's locks; the magic numbers are those of statfs(2).
 NETWORK_FILE_SYSTEMS = {"nfs", "nfs4", "cifs", "smb3", "9p", "fuse.sshfs", "ceph", "glusterfs"}
 
@@ -55,6 +57,7 @@ class Cursor(base.SQLiteCursorWrapper):
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
+    SchemaEditorClass = DatabaseSchemaEditor
     _turnstile: int | None = None
     _inside = False
 
