@@ -49,6 +49,15 @@ class Account(models.Model):
             models.UniqueConstraint(fields=["owner", "kind"], name="ledger_account_once"),
             models.UniqueConstraint(fields=["kind"], condition=Q(owner=None), name="ledger_house_account_once"),
             models.CheckConstraint(
+                condition=Q(
+                    kind__in=[
+                        *(*BUYER_KINDS, "processor", "bank", "revenue", "refund_clearing", "processor_fees"),
+                        *("dispute_fees", "suspense", "promotion", "write_off"),
+                    ]
+                ),
+                name="ledger_account_kind_known",
+            ),
+            models.CheckConstraint(
                 condition=Q(kind__in=BUYER_KINDS, owner__isnull=False) | (~Q(kind__in=BUYER_KINDS) & Q(owner=None)),
                 name="ledger_owner_fits_kind",
             ),
@@ -96,6 +105,15 @@ class Transfer(models.Model):
             models.UniqueConstraint(fields=["reference", "line"], name="ledger_fact_once"),
             models.CheckConstraint(condition=Q(amount__gt=0, amount__lte=MAXIMUM), name="ledger_amount_in_range"),
             models.CheckConstraint(condition=~Q(debit=F("credit")), name="ledger_two_accounts"),
+            models.CheckConstraint(
+                condition=Q(
+                    kind__in=[
+                        *("deposit", "purchase", "refund", "dispute"),
+                        *("reinstated", "fee", "suspense", "reversal"),
+                    ]
+                ),
+                name="ledger_transfer_kind_known",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -92,7 +92,7 @@ def settle(payment: gateway.Payment) -> None:
     """Book what the processor received. The money fact ``<payment>:credit`` is booked once, however often it is told.
 
     What was received counts, never the form's amount. Late money still credits. Money of no deposit, or in another
-    currency, goes to suspense with an alert, never to a guess.
+    currency, goes to suspense with an alert, never to a guess; the deposit ends when it was sent back.
     """
     deposit = _locked(payment)
     if payment.received == 0:
@@ -102,7 +102,7 @@ def settle(payment: gateway.Payment) -> None:
     credit = f"{payment.id}:credit"
     if deposit is None or payment.currency != CURRENCY:
         if deposit is not None:
-            _raise_state(deposit, State.PROCESSING)  # paid, and a person has to look at it
+            _raise_state(deposit, State.RETURNED if payment.returned else State.REVIEW)
         _to_suspense(payment, credit)
         return
     wallet = ledger.lock(deposit.buyer_id)

@@ -58,8 +58,9 @@ class Session:
 
 @dataclass(frozen=True)
 class Payment:
-    """A payment: ``received`` in cents of ``currency``. ``settled`` is what it added to our balance and ``fee`` what
-    was kept of that, in cents of our own currency; None and 0 as long as that is not known."""
+    """A payment: ``received`` in cents of ``currency``, ``returned`` if all of that went back. ``settled`` is what it
+    added to our balance and ``fee`` what was kept of that, in cents of our own currency; None and 0 as long as that is
+    not known."""
 
     id: str
     status: str
@@ -68,6 +69,7 @@ class Payment:
     deposit_id: str
     settled: int | None
     fee: int
+    returned: bool = False
 
 
 @dataclass(frozen=True)
@@ -206,6 +208,7 @@ def payment(intent_id: str) -> Payment:
         deposit_id=getattr(found.metadata, "deposit_id", ""),
         settled=_in_ours(booked),
         fee=booked.fee if booked is not None and booked.currency == CURRENCY else 0,
+        returned=bool(charge and charge.refunded),
     )
 
 

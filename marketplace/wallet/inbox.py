@@ -129,6 +129,7 @@ def apply(kind: str, object_id: str) -> bool:
     elif kind == "charge.refunded":
         for refund in gateway.refunds_of_charge(object_id):
             _after_its_payment(refunds.apply_refund, refund)
+        _apply_charge(object_id)  # a deposit that was never credited ends with its refund
     elif kind.startswith("charge.dispute."):
         _after_its_payment(disputes.apply_dispute, gateway.dispute(object_id))
     else:

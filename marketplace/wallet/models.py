@@ -24,13 +24,13 @@ class DepositQuerySet(models.QuerySet["Deposit"]):
         """The deposits of this member only."""
         return self.filter(buyer=user)
 
-    def on_its_way(self) -> Self:
-        """Paid for at the processor, not arrived yet."""
-        return self.filter(state=Deposit.State.PROCESSING)
+    def not_here_yet(self) -> Self:
+        """Paid for at the processor and not on the balance: on its way, or somebody has to look at it first."""
+        return self.filter(state__in=[Deposit.State.PROCESSING, Deposit.State.REVIEW])
 
     def unfinished(self) -> Self:
         """Those the processor may still say something about."""
-        return self.filter(state__in=[Deposit.State.OPEN, Deposit.State.PROCESSING])
+        return self.filter(state__in=[Deposit.State.OPEN, Deposit.State.PROCESSING, Deposit.State.REVIEW])
 
     def paid(self) -> Self:
         """Those that arrived."""
@@ -50,6 +50,8 @@ class Deposit(models.Model):
         PROCESSING = "processing", "On its way"
         EXPIRED = "expired", "Expired"
         FAILED = "failed", "Not paid"
+        REVIEW = "review", "Being looked at"  # paid in another currency, which is never guessed at
+        RETURNED = "returned", "Sent back"
         PAID = "paid", "Paid"
 
     RANK = {
@@ -58,8 +60,11 @@ class Deposit(models.Model):
         State.PROCESSING: 2,
         State.EXPIRED: 3,
         State.FAILED: 3,
-        State.PAID: 4,
+        State.REVIEW: 4,
+        State.RETURNED: 5,
+        State.PAID: 6,
     }
+    ENDED = {State.EXPIRED, State.FAILED, State.RETURNED, State.PAID}
 
     public_id = models.CharField(max_length=20, unique=True, default=new_id, editable=False)
     buyer = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="deposits")
@@ -89,12 +94,18 @@ class Deposit(models.Model):
                 condition=~Q(state="paid") | Q(paid_at__isnull=False, intent_id__isnull=False),
                 name="wallet_paid_has_payment",
             ),
+            models.CheckConstraint(
+                condition=Q(
+                    state__in=["created", "open", "processing", "expired", "failed", "review", "returned", "paid"]
+                ),
+                name="wallet_deposit_state_known",
+            ),
         ]
         indexes = [
             models.Index(fields=["buyer", "-id"], name="wallet_deposits_of_buyer"),
             models.Index(
                 fields=["created_at"],
-                condition=Q(state__in=["created", "open", "processing"]),
+                condition=Q(state__in=["created", "open", "processing", "review"]),
                 name="wallet_unfinished",
             ),
         ]
@@ -104,8 +115,8 @@ class Deposit(models.Model):
 
     @property
     def has_ended(self) -> bool:
-        """Paid or given up. Late money still raises a deposit that was given up to paid."""
-        return self.RANK[self.State(self.state)] >= self.RANK[self.State.EXPIRED]
+        """Paid, sent back or given up. Late money still raises a deposit that was given up to paid."""
+        return self.state in self.ENDED
 
 
 class BillingDetails(models.Model):
@@ -142,8 +153,17 @@ class Refund(models.Model):
 
     objects = RefundQuerySet.as_manager()
 
+    class Meta:
+        constraints = [models.CheckConstraint(condition=Q(amount_cents__gt=0), name="wallet_refund_of_something")]
+
     def __str__(self) -> str:
         return self.processor_id
+
+
+class DisputeQuerySet(models.QuerySet["Dispute"]):
+    def lost(self) -> Self:
+        """Those the bank decided for the payer; an appeal changes nothing until it is won."""
+        return self.filter(state__in=["lost", "appeal_needs_response", "appeal_under_review"])
 
 
 class Dispute(models.Model):
@@ -157,7 +177,10 @@ class Dispute(models.Model):
     is_open = models.BooleanField()
     seen_at = models.DateTimeField()
 
+    objects = DisputeQuerySet.as_manager()
+
     class Meta:
+        constraints = [models.CheckConstraint(condition=Q(amount_cents__gt=0), name="wallet_dispute_of_something")]
         indexes = [models.Index(fields=["buyer"], condition=Q(is_open=True), name="wallet_open_disputes")]
 
     def __str__(self) -> str:
@@ -184,6 +207,11 @@ class StripeEvent(models.Model):
     problem = models.CharField(max_length=80, blank=True)
 
     class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(state__in=["new", "done", "ignored", "dead"]), name="wallet_event_state_known"
+            )
+        ]
         indexes = [models.Index(fields=["available_at", "id"], condition=Q(state="new"), name="wallet_events_waiting")]
 
     def __str__(self) -> str:

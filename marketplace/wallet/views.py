@@ -30,6 +30,7 @@ from . import billing as billing_details
 from . import deposits, gateway, inbox, statement
 from .forms import AddMoneyForm, BillingForm, StatementForm, parse_suggestion
 from .models import Deposit
+from .receipts import receipt_of
 
 log = logs.get("leadfair.wallet")
 PAGE = 25
@@ -99,7 +100,7 @@ def _wallet_page(request: MemberRequest, form: StatementForm) -> HttpResponse:
         page = books.page(request.user.pk, size=PAGE, **wanted)
     # One query for both: what is on its way, and the receipts of the deposits on this page.
     mine = Deposit.objects.for_user(request.user)
-    found = list((mine.on_its_way() | mine.of_payments(statement.intents(page.rows))).order_by("id"))
+    found = list((mine.not_here_yet() | mine.of_payments(statement.intents(page.rows))).order_by("id"))
     coming = [deposit for deposit in found if deposit.state == Deposit.State.PROCESSING]
     context = {
         "form": form,
@@ -107,6 +108,7 @@ def _wallet_page(request: MemberRequest, form: StatementForm) -> HttpResponse:
         "lines": statement.in_words(page.rows, found),
         "coming": coming,
         "coming_cents": sum(deposit.amount_cents for deposit in coming),
+        "looked_at": [deposit for deposit in found if deposit.state == Deposit.State.REVIEW],
         "purse": wallet_of(request.user.pk),
         "is_filtered": any(form.data.get(name) for name in ("kind", "from", "to")),
     }
@@ -201,14 +203,9 @@ def _ask_processor(member: User, found: Deposit) -> bool:
 def receipt(request: MemberRequest, public_id: str) -> HttpResponse:
     """A deposit to print: number, date, amount, what went back, and no card detail, because we have none (AL-11)."""
     found = get_object_or_404(Deposit.objects.for_user(request.user).paid(), public_id=public_id)
-    refunds = found.refunds.that_left().order_by("id")
-    refunded = sum(refund.amount_cents for refund in refunds)
     context = {
         "deposit": found,
-        "refunds": refunds,
-        "refunded": refunded,
-        "kept": found.received_cents - refunded,
-        "disputes": found.disputes.order_by("id"),
+        "receipt": receipt_of(found),
         "details": billing_details.details_of(request.user),
     } | _processor()
     return render(request, "wallet/receipt.html", context)

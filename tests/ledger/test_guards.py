@@ -168,6 +168,22 @@ def test_money_needs_two_accounts(alice):
         ledger.transfer(wallet.cash_id, wallet.cash_id, 5, kind="deposit", reference="round")
 
 
+def test_only_known_kinds(alice):
+    """Each of ours has its place, whatever the migration was made of."""
+    assert set(Account.objects.values_list("kind", flat=True)) == set(Account.Kind.values)
+    with transaction.atomic():
+        wallet = ledger.lock(alice.pk)
+        for kind in Transfer.Kind.values:
+            ledger.transfer("processor", wallet.cash_id, 1, kind=kind, reference=f"kind:{kind}")
+    with pytest.raises(IntegrityError, match="ledger_transfer_kind_known"), transaction.atomic():
+        ledger.transfer("processor", wallet.cash_id, 1, kind="gift", reference="kind:gift")
+
+
+def test_no_account_of_an_unknown_kind(db):
+    with pytest.raises(IntegrityError, match="ledger_account_kind_known"), transaction.atomic():
+        Account.objects.create(kind="petty_cash")
+
+
 def test_house_accounts_keep_no_total(alice):
     assert not Account.objects.filter(owner=None).exclude(debits=0, credits=0).exists()
 

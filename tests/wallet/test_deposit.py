@@ -100,6 +100,22 @@ def test_on_its_way(site, as_buyer, buyer):
     assert "Refresh" not in done
 
 
+def test_another_currency(site, as_buyer, buyer):
+    site.processor.faults.receive(currency="eur")
+    deposit = site.start(buyer)
+    intent = site.pay(deposit)
+    answer = as_buyer.get(url(deposit))
+    assert "Your deposit is being looked at" in answer.text
+    assert "Try again" not in answer.text
+    assert "Refresh" not in answer
+    site.processor.refund(intent)
+    page = look(as_buyer, deposit)
+    assert "The payment was sent back" in page
+    assert "Nothing was added and nothing is owed." in page
+    assert "Try again" in page
+    site.miss()
+
+
 def test_a_page_left_open_stops_asking(site, as_buyer, buyer):
     deposit = site.start(buyer)
     site.processor.async_payment(deposit.session_id)

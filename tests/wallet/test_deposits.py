@@ -295,13 +295,40 @@ def test_another_currency_is_never_guessed_at(site, buyer, owner):
     deposit = site.start(buyer)
     intent = site.pay(deposit)
     site.hear(times=2)
-    assert (again(deposit).state, again(deposit).received_cents, balance(buyer)) == (State.PROCESSING, 0, 0)
+    assert (again(deposit).state, again(deposit).received_cents, balance(buyer)) == (State.REVIEW, 0, 0)
     assert alerts() == {f"suspense:{intent}"}
-    # Giving it back moves nothing in our books either, and ends quietly.
-    site.processor.refund(intent)
+
+
+@pytest.mark.parametrize("told", ["by-notice", "by-sweep"])
+def test_another_currency_ends_by_its_refund(site, buyer, owner, told):
+    """Giving it back moves nothing in our books either, and ends quietly."""
+    site.processor.faults.receive(currency="eur")
+    deposit = site.start(buyer)
+    intent = site.pay(deposit)
     site.hear()
-    assert balance(buyer) == 0
-    assert not inbox.StripeEvent.objects.filter(state="new").exists()
+    site.processor.refund(intent, 4_000)
+    site.hear(times=2)
+    assert again(deposit).state == State.REVIEW
+    site.processor.refund(intent)
+    if told == "by-notice":
+        site.hear(times=2)
+        assert not inbox.StripeEvent.objects.filter(state="new").exists()
+    else:
+        site.miss()
+        with time_machine.travel(clock.now() + timedelta(minutes=50)):
+            inbox.sweep()
+    assert (again(deposit).state, balance(buyer)) == (State.RETURNED, 0)
+    assert again(deposit).has_ended
+
+
+def test_another_currency_after_the_page_expired(site, buyer, owner):
+    site.processor.faults.receive(currency="eur")
+    deposit = site.start(buyer)
+    site.processor.expire(deposit.session_id)
+    site.hear()
+    site.pay(deposit, even_if_expired=True)
+    site.hear()
+    assert again(deposit).state == State.REVIEW
 
 
 def test_another_currency_settled_in_ours_waits_in_suspense(db, buyer, owner):

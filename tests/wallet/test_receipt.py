@@ -80,24 +80,69 @@ def test_refunds_so_far(as_buyer, deposit):
     assert "<dt>State</dt><dd>Refunded</dd>" in look(as_buyer, deposit)
 
 
-@pytest.mark.parametrize(
-    ("state", "is_open", "words"),
-    [("needs_response", True, "Paid, disputed by your bank"), ("lost", False, "Taken back by your bank")],
-)
-def test_disputed(as_buyer, buyer, deposit, state, is_open, words):
+def dispute(deposit: Deposit, state: str, cents: int = 10_000) -> None:
     Dispute.objects.create(
-        processor_id="du_1",
+        processor_id=f"du_{Dispute.objects.count()}",
         deposit=deposit,
-        buyer=buyer,
-        amount_cents=10_000,
+        buyer=deposit.buyer,
+        amount_cents=cents,
         state=state,
-        is_open=is_open,
+        is_open=state in {"needs_response", "under_review"},
         seen_at=clock.now(),
     )
-    assert words in look(as_buyer, deposit)
 
 
-@pytest.mark.parametrize("state", ["created", "open", "processing", "expired", "failed"])
+def says(page: str, state: str, total: str, amount: str) -> bool:
+    assert f"<dt>State</dt><dd>{state}</dd>" in page
+    assert f'<tfoot><tr><th scope="row">{total}</th><td class="r">{amount}</td></tr></tfoot>' in page
+    return True
+
+
+@pytest.mark.parametrize("state", ["warning_closed", "warning_needs_response", "prevented", "won"])
+def test_a_dispute_that_took_nothing(as_buyer, deposit, state):
+    dispute(deposit, state)
+    assert says(look(as_buyer, deposit), "Paid", "Total paid", "$100.00")
+
+
+@pytest.mark.parametrize("state", ["needs_response", "under_review"])
+def test_an_open_dispute(as_buyer, deposit, state):
+    dispute(deposit, state)
+    assert says(look(as_buyer, deposit), "Paid, disputed by your bank", "Total paid", "$100.00")
+
+
+@pytest.mark.parametrize("state", ["lost", "appeal_needs_response", "appeal_under_review"])
+def test_a_lost_dispute(as_buyer, deposit, state):
+    dispute(deposit, state)
+    page = look(as_buyer, deposit)
+    assert says(page, "Taken back by your bank", "Left of it", "$0.00")
+    assert "−$100.00" in page
+
+
+@pytest.mark.parametrize("state", ["won", "warning_closed"])
+def test_a_dispute_that_took_nothing_and_a_refund_of_all(as_buyer, deposit, state):
+    dispute(deposit, state)
+    refund(deposit, 10_000)
+    assert says(look(as_buyer, deposit), "Refunded", "Left of it", "$0.00")
+
+
+def test_parts(as_buyer, deposit):
+    dispute(deposit, "lost", 4_000)
+    assert says(look(as_buyer, deposit), "Paid, partly taken back by your bank", "Left of it", "$60.00")
+    refund(deposit, 1_000)
+    state = "Paid, partly refunded and partly taken back by your bank"
+    assert says(look(as_buyer, deposit), state, "Left of it", "$50.00")
+    dispute(deposit, "needs_response", 1_000)
+    assert says(look(as_buyer, deposit), f"{state}, disputed by your bank", "Left of it", "$50.00")
+    refund(deposit, 5_000)
+    assert says(
+        look(as_buyer, deposit),
+        "Refunded and taken back by your bank, disputed by your bank",
+        "Left of it",
+        "$0.00",
+    )
+
+
+@pytest.mark.parametrize("state", ["created", "open", "processing", "expired", "failed", "review", "returned"])
 def test_no_receipt_for_what_was_not_paid(as_buyer, deposit, state):
     Deposit.objects.filter(pk=deposit.pk).update(state=state)
     assert as_buyer.get(reverse("wallet:receipt", args=[deposit.public_id])).status_code == 404

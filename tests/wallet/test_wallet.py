@@ -81,6 +81,16 @@ def test_on_its_way(as_buyer, buyer):
     assert "$88.88" not in page
 
 
+def test_what_is_looked_at_is_neither_here_nor_on_its_way(as_buyer, buyer):
+    deposit = a_deposit(buyer, 7_500, state="review")
+    response = as_buyer.get(URL)
+    page = response.content.decode()
+    assert response.context["coming_cents"] == 0
+    assert reverse("wallet:deposit", args=[deposit.public_id]) in page
+    assert "being looked at" in page
+    assert "not arrived yet" not in page
+
+
 def test_every_credit_has_its_reason(as_buyer, buyer):
     with transaction.atomic():
         wallet = ledger.lock(buyer.pk)
