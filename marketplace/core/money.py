@@ -4,7 +4,7 @@ import re
 
 CURRENCY = "usd"
 MAXIMUM = 10**12  # cents; one number of this size is a mistake, not a payment
-_AMOUNT = re.compile(r"\A\$?\s*(\d{1,3}(?:,\d{3})+|\d{1,9})(?:\.(\d{2}))?\Z", re.ASCII)
+_AMOUNT = re.compile(r"\A\$?\s*(\d{1,3}(?:,\d{3}){1,2}|\d{1,9})(?:\.(\d{2}))?\Z", re.ASCII)
 
 
 class NotMoney(ValueError):

@@ -14,6 +14,7 @@ from marketplace.core.transactions import in_transaction
 from marketplace.ledger import services as ledger
 
 from . import emails, gateway
+from .books import book_once
 from .models import Deposit
 
 log = logs.get("leadfair.wallet")
@@ -125,17 +126,17 @@ def _locked(payment: gateway.Payment) -> Deposit | None:
 
 
 def _to_suspense(payment: gateway.Payment, reference: str) -> None:
-    if payment.settled and not ledger.is_booked(reference):
-        ledger.transfer("processor", "suspense", payment.settled, kind=ledger.Kind.SUSPENSE, reference=reference)
+    if payment.settled:
+        book_once("processor", "suspense", payment.settled, kind=ledger.Kind.SUSPENSE, reference=reference)
         _book_fee(payment)
     emails.alert_operators("suspense", payment.id)
     log.error("unexplained money", payment=payment.id)
 
 
 def _book_fee(payment: gateway.Payment) -> None:
-    reference = f"{payment.id}:fee"
-    if payment.fee and not ledger.is_booked(reference):
-        ledger.transfer("processor_fees", "processor", payment.fee, kind=ledger.Kind.FEE, reference=reference)
+    if payment.fee:
+        reference = f"{payment.id}:fee"
+        book_once("processor_fees", "processor", payment.fee, kind=ledger.Kind.FEE, reference=reference)
 
 
 def _raise_state(deposit: Deposit, state: str, **changes: object) -> bool:

@@ -8,6 +8,7 @@ from marketplace.core.transactions import in_transaction
 from marketplace.ledger import services as ledger
 
 from . import emails, gateway
+from .books import book_once
 from .models import Deposit, Dispute
 from .refunds import PaymentNotKnown
 
@@ -100,17 +101,17 @@ def _without_deposit(dispute: gateway.DisputeFact) -> None:
     withdrawn, reinstated = f"{dispute.id}:withdrawn", f"{dispute.id}:reinstated"
     if not ledger.is_booked(f"{dispute.intent_id}:credit") and (dispute.currency == CURRENCY or dispute.withdrawn):
         raise PaymentNotKnown(dispute.intent_id)
-    if dispute.withdrawn and not ledger.is_booked(withdrawn):
-        ledger.transfer("suspense", "processor", dispute.withdrawn, kind=kind, reference=withdrawn)
-    if dispute.reinstated and not ledger.is_booked(reinstated):
-        ledger.transfer("processor", "suspense", dispute.reinstated, kind=kind, reference=reinstated)
+    if dispute.withdrawn:
+        book_once("suspense", "processor", dispute.withdrawn, kind=kind, reference=withdrawn)
+    if dispute.reinstated:
+        book_once("processor", "suspense", dispute.reinstated, kind=kind, reference=reinstated)
     _book_fees(dispute)
     emails.alert_operators("suspense-dispute", dispute.id)
 
 
 def _book_fees(dispute: gateway.DisputeFact) -> None:
     fee, returned = f"{dispute.id}:fee", f"{dispute.id}:fee-returned"
-    if dispute.fee and not ledger.is_booked(fee):
-        ledger.transfer("dispute_fees", "processor", dispute.fee, kind=ledger.Kind.FEE, reference=fee)
-    if dispute.fee_returned > 0 and not ledger.is_booked(returned):
-        ledger.transfer("processor", "dispute_fees", dispute.fee_returned, kind=ledger.Kind.FEE, reference=returned)
+    if dispute.fee:
+        book_once("dispute_fees", "processor", dispute.fee, kind=ledger.Kind.FEE, reference=fee)
+    if dispute.fee_returned > 0:
+        book_once("processor", "dispute_fees", dispute.fee_returned, kind=ledger.Kind.FEE, reference=returned)

@@ -1,5 +1,7 @@
 """Every mail the wallet sends: one function, three templates, one key and one category each. Amounts in cents."""
 
+import hashlib
+
 from accounts.models import User
 from marketplace.core.links import absolute
 from marketplace.core.money import dollars
@@ -71,11 +73,12 @@ def dispute_closed(deposit: Deposit, amount: int, *, won: bool, owed: int, dispu
 
 def alert_operators(what: str, processor_id: str) -> None:
     """Tell every owner that money needs a look: unexplained, different from what was asked, or an event given up."""
+    short = processor_id if len(processor_id) <= 80 else hashlib.sha256(processor_id.encode()).hexdigest()
     for owner in User.objects.filter(is_superuser=True, is_active=True):
         send(
             owner,
             category=Category.OPERATOR,
             template="wallet/email/alert",
             context={"what": what, "processor_id": processor_id},
-            key=f"alert:{what}:{processor_id}:{owner.public_id}"[:120],
+            key=f"alert:{what}:{short}:{owner.public_id}",
         )

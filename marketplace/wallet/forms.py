@@ -61,7 +61,7 @@ class BillingForm(forms.ModelForm):
 
 
 class AddMoneyForm(BillingForm):
-    """How much to put in, and what to print on the receipt. ``suggested`` is offered first, in cents, with ``why``."""
+    """How much to put in, and what to print on the receipt. ``suggested`` is offered first, in cents."""
 
     choice = forms.ChoiceField(label="Amount", required=False, widget=forms.RadioSelect)
     amount = forms.CharField(
@@ -73,11 +73,11 @@ class AddMoneyForm(BillingForm):
     )
     field_order = ["choice", "amount"]
 
-    def __init__(self, *args: Any, suggested: int | None = None, why: str = "", **kwargs: Any) -> None:
+    def __init__(self, *args: Any, suggested: int | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         choices = [(str(cents), dollars(cents)) for cents in PRESETS if cents != suggested]
         if suggested is not None:
-            choices.insert(0, (str(suggested), f"{dollars(suggested)}{why}"))
+            choices.insert(0, (str(suggested), dollars(suggested)))
             self.initial["choice"] = str(suggested)
         self.fields["choice"].choices = [*choices, (OTHER, "Other amount")]  # type: ignore[attr-defined]
 

@@ -6,6 +6,7 @@ from marketplace.core.transactions import in_transaction
 from marketplace.ledger import services as ledger
 
 from . import emails, gateway
+from .books import book_once
 from .models import Deposit
 
 CAME_BACK = {"failed", "canceled"}
@@ -55,10 +56,9 @@ def _without_deposit(refund: gateway.RefundFact) -> None:
         if refund.currency == CURRENCY or refund.settled is not None:
             raise PaymentNotKnown(refund.intent_id)
     elif refund.settled is not None:
-        if not ledger.is_booked(out):
-            ledger.transfer("suspense", "processor", refund.settled, kind=ledger.Kind.SUSPENSE, reference=out)
-        if refund.status in CAME_BACK and not ledger.is_booked(back):
-            ledger.transfer("processor", "suspense", refund.settled, kind=ledger.Kind.SUSPENSE, reference=back)
+        book_once("suspense", "processor", refund.settled, kind=ledger.Kind.SUSPENSE, reference=out)
+        if refund.status in CAME_BACK:
+            book_once("processor", "suspense", refund.settled, kind=ledger.Kind.SUSPENSE, reference=back)
     emails.alert_operators("suspense-refund", refund.id)
 
 

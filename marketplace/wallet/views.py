@@ -131,7 +131,6 @@ def add_money(request: MemberRequest) -> HttpResponse:
         request.POST if request.method == "POST" else None,
         instance=billing_details.details_of(request.user),
         suggested=parse_suggestion(request.GET.get("amount", "")),
-        why=", enough for the lead" if lead_id and not purse.owed else "",
     )
     context = {"form": form, "lead_id": lead_id, "purse": purse} | _processor()
     if request.method != "POST":

@@ -40,6 +40,9 @@ def test_what_people_type(text, cents):
         "$",
         "5 USD",
         "１２",
+        "1,000,000,000",
+        "1" + ",000" * 2_000,
+        "9" * 5_000,
     ],
 )
 def test_anything_else_is_refused(text):

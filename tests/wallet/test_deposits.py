@@ -10,8 +10,9 @@ from accounts.services import NotAllowed, NotVerified
 from marketplace.core import clock
 from marketplace.core.refusals import TooMany
 from marketplace.mail.models import OutgoingEmail
-from marketplace.wallet import deposits, gateway, inbox
+from marketplace.wallet import deposits, emails, gateway, inbox
 from marketplace.wallet.models import Deposit
+from tests.people import make_member
 from tests.wallet.conftest import again, alerts, balance, in_the_books, spend, suspense
 
 pytestmark = pytest.mark.django_db
@@ -416,3 +417,15 @@ def test_states_only_rise(db, buyer):
     for same in ("expired", "failed"):
         Deposit.objects.filter(pk=deposit.pk).update(state="failed" if same == "expired" else "expired")
         assert not deposits._raise_state(deposit, same)
+
+
+def test_an_alert_with_a_long_number_reaches_every_owner(owner):
+    other = make_member("Dana", is_staff=True)
+    other.is_superuser = True
+    other.save()
+    for number in ("x" * 120, "x" * 119 + "y"):
+        emails.alert_operators("suspense-dispute", number)
+    keys = mails("alert:suspense-dispute:")
+    assert len(keys) == 4
+    assert all(len(key) <= 120 for key in keys)
+    assert all(len([key for key in keys if key.endswith(who.public_id)]) == 2 for who in (owner, other))
