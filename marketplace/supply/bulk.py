@@ -1,51 +1,86 @@
-"""Inserting many rows with one statement and one parameter, past the object-relational mapper, which would take most
-of an import's time."""
+"""Writing and finding many rows with one statement, past the object-relational mapper, which would take most of an
+import's time."""
 
 import json
-import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from typing import Any
 
 from django.db import connection, models
+from psycopg.types.json import JsonbDumper
 
 
 def insert(model: type[models.Model], rows: Sequence[dict[str, Any]]) -> list[int]:
     """Insert ``rows`` into the table of ``model``; returns their primary keys in the same order.
 
     A row maps columns to values; all rows have the same columns, and every column without a database default is among
-    them.
+    them. PostgreSQL takes them by COPY, SQLite as JSON.
 
     Raises:
         IntegrityError, DataError: the database does not take a row; then it takes none.
     """
     if not rows:
         return []
-    columns = ", ".join(rows[0])
-    table, key = model._meta.db_table, model._meta.pk.column
-    statement = f"INSERT INTO {table} ({columns}) {_source(model, list(rows[0]))} RETURNING {key}"
+    return _copy(model, rows) if connection.vendor == "postgresql" else _insert_json(model, rows)
+
+
+def _copy(model: type[models.Model], rows: Sequence[dict[str, Any]]) -> list[int]:
+    table, key = model._meta.db_table, str(model._meta.pk.column)
+    columns = list(rows[0])
+    with connection.cursor() as cursor:
+        if key in columns:
+            keys = [row[key] for row in rows]
+        else:  # COPY answers nothing, so the keys are fetched first
+            columns.append(key)
+            sequence = "SELECT nextval(pg_get_serial_sequence(%s, %s)) FROM generate_series(1, %s)"
+            cursor.execute(sequence, [table, key, len(rows)])
+            keys = [found for (found,) in cursor.fetchall()]
+        cursor.adapters.register_dumper(dict, JsonbDumper)
+        statement = f"COPY {table} ({', '.join(columns)}) FROM STDIN"
+        with connection.wrap_database_errors, cursor.copy(statement) as copy:
+            for row, given in zip(rows, keys, strict=True):
+                copy.write_row([*row.values(), given][: len(columns)])
+    return keys
+
+
+def _insert_json(model: type[models.Model], rows: Sequence[dict[str, Any]]) -> list[int]:
+    columns = list(rows[0])
+    values = ", ".join(f"json_extract(value, '$.{name}')" for name in columns)
+    statement = (
+        f"INSERT INTO {model._meta.db_table} ({', '.join(columns)}) "  # noqa: S608 - names of ours
+        f"SELECT {values} FROM json_each(%s) RETURNING {model._meta.pk.column}"
+    )
     with connection.cursor() as cursor:
         cursor.execute(statement, [json.dumps(rows, default=_as_text, ensure_ascii=False)])
         # Keys are given out in the order of insertion; the order in which they are returned is nowhere promised.
         return sorted(found for (found,) in cursor.fetchall())
 
 
-def _source(model: type[models.Model], names: Sequence[str]) -> str:
-    """The rows of a JSON array as a table."""
-    if connection.vendor == "sqlite":
-        values = ", ".join(f"json_extract(value, '$.{name}')" for name in names)
-        return f"SELECT {values} FROM json_each(%s)"  # noqa: S608 - columns of ours
-    types = {field.column: _type_of(field) for field in model._meta.concrete_fields}
-    typed = ", ".join(f"{name} {types[name]}" for name in names)
-    return f"SELECT {', '.join(names)} FROM json_to_recordset(%s) AS given ({typed})"  # noqa: S608 - columns of ours
-
-
-def _type_of(field: Any) -> str:
-    """The column's type without its length: as ``varchar(20)`` a longer value would be cut in silence."""
-    found = field.rel_db_type(connection) if field.is_relation else field.db_type(connection)
-    return re.sub(r"\(\d+\)", "", found)
-
-
 def _as_text(value: date) -> str:
     """A moment or a day as the database writes it."""
     return str(connection.ops.adapt_datetimefield_value(value) if isinstance(value, datetime) else value)
+
+
+@models.CharField.register_lookup
+class Among(models.Lookup):
+    """``column__among=texts``: like ``in``, with one parameter however many texts there are."""
+
+    lookup_name = "among"
+
+    def __init__(self, lhs: Any, rhs: Iterable[str]) -> None:
+        super().__init__(lhs, list(rhs))
+
+    def get_prep_lookup(self) -> list[str]:
+        return list(self.rhs)
+
+    def get_db_prep_lookup(self, value: Any, connection: Any) -> Any:
+        return "%s", [value]
+
+    def as_postgresql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
+        column, parameters = self.process_lhs(compiler, connection)
+        return f"{column} = ANY(%s)", [*parameters, self.rhs]
+
+    def as_sqlite(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
+        column, parameters = self.process_lhs(compiler, connection)
+        among = "IN (SELECT value FROM json_each(%s))"
+        return f"{column} {among}", [*parameters, json.dumps(self.rhs)]

@@ -185,7 +185,7 @@ def _known_people(rows: Sequence[Judged]) -> People:
     phones = {digest for one in told if one for digest in one.phones}
     emails = {digest for one in told if one for digest in one.emails}
     people: People = defaultdict(list)
-    found = LeadContact.objects.filter(Q(phone_digest__in=phones) | Q(email_digest__in=emails)).order_by("pk")
+    found = LeadContact.objects.filter(Q(phone_digest__among=phones) | Q(email_digest__among=emails)).order_by("pk")
     columns = ("lead_id", "lead__vertical_id", "lead__asked_at", "lead__status", "phone_digest", "email_digest")
     for lead_id, vertical_id, asked_at, status, *own in found.values_list(*columns):
         known = Known(vertical_id, asked_at, status, lead_id=lead_id)
@@ -241,7 +241,7 @@ def _write_leads(fates: Sequence[Fate], *, listed_when_asked: bool) -> None:
         leads.append(
             {
                 "public_id": new_id(),
-                "status": fate.status if may_be_listed or candidate.on_hold else Lead.Status.WITHDRAWN,
+                "status": str(fate.status if may_be_listed or candidate.on_hold else Lead.Status.WITHDRAWN),
                 "listed_at": listed_at if may_be_listed else None,
                 "consent_id": consents.get(candidate.line),
                 **_description(candidate),

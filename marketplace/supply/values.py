@@ -7,12 +7,13 @@ import re
 import unicodedata
 from datetime import UTC, date, datetime
 from functools import lru_cache
+from typing import Any
 from urllib.parse import unquote
 
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.utils.text import slugify
-from phonenumbers import PhoneNumber, is_valid_number_for_region
+from phonenumbers.phonemetadata import PhoneMetadata
 
 from accounts.models import STATES
 from marketplace.leads.models import MAX_BUYERS
@@ -29,6 +30,9 @@ _URL = re.compile(
     r"(https?://)([^/?#]+)(/[!$&-;=@-Z_a-z~%]*)?(?:\?([!$&-;=?-Z_a-z~%\[\]]*))?(?:#[!-~]*)?", re.IGNORECASE
 )
 _PLAIN_PHONE = re.compile(r"(?:\+?1[-. ]?)?\(?([2-9][0-9]{2})\)?[-. ]?([2-9][0-9]{2})[-. ]?([0-9]{4})")
+_PLAIN_EMAIL = re.compile(
+    r"[A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z]{2,63}"
+)
 _SSN_WRITTEN = re.compile(r"(?<![0-9])[0-9]{3}([-. \u2010-\u2015])[0-9]{2}\1[0-9]{4}(?![0-9])")
 _SSN_BARE = re.compile(r"(?<![0-9])[0-9]{9}(?![0-9])")
 _CARD_WRITTEN = re.compile(r"(?<![0-9])[0-9]{4}([- ])(?:[0-9]{6}\1[0-9]{5}|[0-9]{4}\1[0-9]{4}\1[0-9]{1,7})(?![0-9])")
@@ -40,6 +44,20 @@ _ENDS_ADDRESS = re.compile(r"[?&#%]")
 _WORD = re.compile(r"[^\W\d_]+")
 _ENCODED = re.compile(r"%[0-9A-Fa-f]{2}")
 _DECODINGS = 5
+
+
+def _us_number() -> re.Pattern[str]:
+    """The ten digits of every number in the United States, by the patterns of ``phonenumbers``."""
+    found: Any = PhoneMetadata.metadata_for_region("US")
+    kinds = (
+        found.fixed_line, found.mobile, found.toll_free, found.premium_rate, found.shared_cost, found.personal_number,
+        found.voip, found.pager, found.uan, found.voicemail,
+    )  # fmt: skip
+    patterns = {kind.national_number_pattern for kind in kinds if kind and kind.national_number_pattern}
+    return re.compile(f"(?=(?:{found.general_desc.national_number_pattern})$)(?:{'|'.join(sorted(patterns))})")
+
+
+_US_NUMBER = _us_number()
 
 
 def moment(text: str, name: str) -> datetime:
@@ -60,9 +78,9 @@ def phone(text: str) -> str:
     """A US phone number in E.164."""
     text = text.removeprefix("p:")
     plain = _PLAIN_PHONE.fullmatch(text)
-    if plain:  # most are written like this, and taking them apart here is three times as fast
+    if plain:  # most are written like this, and this is ten times as fast as to leave it all to phonenumbers
         digits = "".join(plain.groups())
-        if is_valid_number_for_region(PhoneNumber(country_code=1, national_number=int(digits)), "US"):
+        if _US_NUMBER.fullmatch(digits):
             return f"+1{digits}"
     number = normal_phone(text)
     if not number:
@@ -75,6 +93,8 @@ def email(text: str) -> str:
     it in theirs, and ``ana?bcc=…`` would copy in somebody else."""
     if not text:
         return ""
+    if _PLAIN_EMAIL.fullmatch(text):  # a part of what is valid, and most of what comes
+        return text.lower()
     try:
         validate_email(text)
         if _ENDS_ADDRESS.search(text):

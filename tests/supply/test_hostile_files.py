@@ -18,12 +18,12 @@ from hypothesis import settings as rules_of_play
 from hypothesis import strategies as st
 
 from marketplace.leads.models import Lead, Supplier
-from marketplace.supply import reading
+from marketplace.supply import reading, services
 from marketplace.supply.models import ImportBatch
 from marketplace.supply.refusals import FileRefused
 from marketplace.supply.services import import_file
 
-from .files import row, write
+from .files import WORDING, row, write
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("zip_codes")]
 HEADER = ",".join(row()).encode()
@@ -193,6 +193,22 @@ def test_the_cells_of_large_rows_are_not_kept(tmp_path):
     tracemalloc.stop()
     assert batch.rejected == 80
     assert peak < 8_000_000
+
+
+def peak_of(tmp_path, rows) -> int:
+    """The most memory that an import of so many good rows takes, in bytes."""
+    path = write(tmp_path, [row(consent_text=f"{number} {WORDING}") for number in range(rows)], name=f"{rows}.csv")
+    tracemalloc.start()
+    assert import_file(path).batch.accepted == rows
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return peak
+
+
+def test_nor_are_the_rows_that_came_in(tmp_path, monkeypatch):
+    monkeypatch.setattr(services, "ROWS_AT_ONCE", 50)
+    peak_of(tmp_path, 60)  # what is loaded once
+    assert peak_of(tmp_path, 1200) < 1.5 * peak_of(tmp_path, 300)
 
 
 # --- anything at all --------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 import random
 
 import pytest
+from django.core.validators import validate_email
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -77,6 +78,12 @@ def test_the_short_way_reads_phones_like_the_long_way(digits, chance):
     except RowRejected:
         found = ""
     assert found == expected
+
+
+@given(st.from_regex(values._PLAIN_EMAIL, fullmatch=True).filter(lambda text: len(text) <= 254))
+def test_what_the_short_way_takes_for_an_email_is_one(text):
+    validate_email(text)
+    assert values.email(text) == text.lower()
 
 
 @pytest.mark.parametrize("area_code", AREA_CODES)
