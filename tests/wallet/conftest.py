@@ -13,6 +13,7 @@ from marketplace.ledger import checks
 from marketplace.ledger import services as ledger
 from marketplace.ledger.models import Transfer
 from marketplace.mail.models import OutgoingEmail
+from marketplace.wallet import checks as wallet_checks
 from marketplace.wallet import deposits, gateway, inbox
 from marketplace.wallet.models import Deposit
 from tests.people import make_charlie, make_member
@@ -187,6 +188,7 @@ def site(processor) -> Iterator[Site]:
     """The site with its processor. After the test the books are sound and agree with the processor to the cent."""
     shop = Site(processor)
     yield shop
+    assert list(wallet_checks.findings()) == []
     assert in_the_books("processor") == at_the_processor(processor)
 
 
