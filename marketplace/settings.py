@@ -132,6 +132,9 @@ else:
         {
             # A stuck session must not hold the others for longer than a person waits.
             "options": "-c lock_timeout=2s -c statement_timeout=30s -c idle_in_transaction_session_timeout=30s",
+            # A statement seen often enough is planned once and then only run.
+            "server_side_binding": True,
+            "prepare_threshold": 5,
         }
     )
 ATOMIC_REQUESTS = False

@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator
 
+from django.db.models import Prefetch
+
 from marketplace.core.csv_export import Cell
 
-from .models import PurchaseQuerySet
+from .models import Note, PurchaseQuerySet
 from .services import open_contact
 
 HEADER = (
@@ -41,7 +43,8 @@ def rows(purchases: PurchaseQuerySet) -> Iterator[list[Cell]]:
     spreadsheet or need a leading apostrophe, which diallers refuse. A contact that cannot be opened is "unavailable".
     """
     loaded = purchases.select_related("lead__vertical", "lead__contact", "lead__consent__wording")
-    for purchase in loaded.prefetch_related("notes").order_by("-id").iterator(chunk_size=BATCH):
+    notes = Prefetch("notes", Note.objects.order_by("id"))
+    for purchase in loaded.prefetch_related(notes).order_by("-id").iterator(chunk_size=BATCH):
         lead, contact, consent = purchase.lead, open_contact(purchase), purchase.lead.consent
         dollars, cents = divmod(purchase.price_cents, 100)
         yield [

@@ -1,4 +1,5 @@
 from django import forms
+from django.utils.http import urlencode
 
 from marketplace.core.ids import ALPHABET, LENGTH
 from marketplace.core.money import MAXIMUM
@@ -34,6 +35,11 @@ class MyLeadsForm(forms.Form):
     def stage_shown(self) -> str:
         """The stage that is shown, "" for all."""
         return str(self.cleaned_data.get("stage", ""))
+
+    def query(self) -> str:
+        """The query string of this list's first page, with its question mark, or ""."""
+        wanted = {name: text for name, text in self.cleaned_data.items() if text}
+        return f"?{urlencode(wanted)}" if wanted else ""
 
     def searched(self, purchases: PurchaseQuerySet) -> PurchaseQuerySet:
         """Those of ``purchases`` that match the words, in whatever stage."""

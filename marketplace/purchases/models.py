@@ -98,8 +98,8 @@ class Purchase(models.Model):
             ),
         ]
         indexes = [
-            models.Index(fields=["buyer", "-id"], name="purchases_of_buyer"),
-            models.Index(fields=["buyer", "stage", "-id"], name="purchases_of_buyer_by_stage"),
+            models.Index(fields=["buyer", "-created_at", "-id"], name="purchases_of_buyer"),
+            models.Index(fields=["buyer", "stage", "-created_at", "-id"], name="purchases_of_buyer_by_stage"),
         ]
 
     def __str__(self) -> str:

@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -15,7 +14,7 @@ from marketplace.core.ids import new_id
 from marketplace.core.refusals import Refusal
 from marketplace.core.transactions import in_transaction
 from marketplace.leads.models import Lead, LeadContact
-from marketplace.leads.services import Contact, LeadUnavailable, PriceChanged, contact_of, take_slot
+from marketplace.leads.services import Contact, LeadUnavailable, PriceChanged, contact_of, require_on_sale, take_slot
 from marketplace.ledger import services as ledger
 from marketplace.wallet.disputes import has_open_dispute
 from privacy.policy.models import Document
@@ -129,29 +128,43 @@ def buy_leads(buyer: User, wanted: Sequence[Wanted], *, key: str) -> Outcome:
 
     order = Order(buyer=buyer, key=key, request_hash=request_hash, created_at=clock.now())
     _insert_order(order)
+    if buyer.first_purchase_at is None:
+        mark_as_buyer(buyer.pk, at=order.created_at)
+    if len(wanted) == 1:
+        return _buy_single(order, wanted[0], wallet, terms_sha256)
+    return _buy_several(order, wanted, wallet, terms_sha256)
+
+
+def _buy_single(order: Order, line: Wanted, wallet: ledger.Wallet, terms_sha256: str) -> Outcome:
+    """An order of one. A refusal takes the whole transaction with it, so all that can be done before the lead's row is
+    claimed is done before: other buyers may be waiting for that row until we commit."""
+    purchase, wallet = _pay(order, line, wallet, terms_sha256)
+    emails.receipt(order, [purchase], balance=wallet.available)
+    _claim(purchase)
+    return Outcome(order, [purchase])
+
+
+def _buy_several(order: Order, wanted: Sequence[Wanted], wallet: ledger.Wallet, terms_sha256: str) -> Outcome:
+    """An order of many: each line is undone alone if it is refused, even after it was paid for."""
     outcome = Outcome(order)
-    # Of several lines one may be refused after it was paid for; a single one takes the whole transaction with it.
-    undoable = transaction.atomic if len(wanted) > 1 else nullcontext
     for line in wanted:
         try:
-            with undoable():
-                purchase, wallet = _buy_line(order, line, wallet, terms_sha256)
+            with transaction.atomic():
+                purchase, wallet_after = _pay(order, line, wallet, terms_sha256)
+                _claim(purchase)
         except REFUSED_LINE as refusal:
             outcome.refused[line.lead.pk] = refusal
         else:
             outcome.purchases.append(purchase)
+            wallet = wallet_after
     if not outcome.purchases:
         raise next(iter(outcome.refused.values()))
-
-    if buyer.first_purchase_at is None:
-        mark_as_buyer(buyer.pk, at=order.created_at)
     emails.receipt(order, outcome.purchases, balance=wallet.available)
     return outcome
 
 
-def _buy_line(order: Order, line: Wanted, wallet: ledger.Wallet, terms_sha256: str) -> tuple[Purchase, ledger.Wallet]:
-    """One lead of an order; returns the purchase and the wallet after it. The lead's row, which other buyers may be
-    waiting for, is claimed as late as possible."""
+def _pay(order: Order, line: Wanted, wallet: ledger.Wallet, terms_sha256: str) -> tuple[Purchase, ledger.Wallet]:
+    """Take the money for one lead of an order; returns the purchase, not saved yet, and the wallet after it."""
     known = _bought_before(order.buyer, [line.lead.pk])
     if known:
         raise AlreadyBought(known[line.lead.pk])
@@ -163,10 +176,18 @@ def _buy_line(order: Order, line: Wanted, wallet: ledger.Wallet, terms_sha256: s
         terms_sha256=terms_sha256,
         created_at=order.created_at,
     )
-    wallet = ledger.spend(wallet, line.price_seen, kind=ledger.Kind.PURCHASE, reference=reference_of(purchase))
-    purchase.slot_number = take_slot(line.lead.pk, line.price_seen)
-    _insert_purchase(purchase)
+    try:
+        wallet = ledger.spend(wallet, line.price_seen, kind=ledger.Kind.PURCHASE, reference=reference_of(purchase))
+    except ledger.InsufficientFunds:
+        require_on_sale(line.lead.pk, line.price_seen)  # a lead that is gone needs no money
+        raise
     return purchase, wallet
+
+
+def _claim(purchase: Purchase) -> None:
+    """Claim a slot of the lead and save the purchase."""
+    purchase.slot_number = take_slot(purchase.lead_id, purchase.price_cents)
+    _insert_purchase(purchase)
 
 
 def offer_lead(buyer: User, lead: Lead) -> Offer:

@@ -5,16 +5,17 @@ from typing import Any
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.views import redirect_to_login
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
-from django.utils.http import url_has_allowed_host_and_scheme, urlencode
+from django.utils.http import urlencode
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from accounts.models import User
 from marketplace.core import keyset
 from marketplace.core.csv_export import stream_csv
+from marketplace.core.links import safe_next
 from marketplace.core.money import dollars
 from marketplace.core.refusals import Refusal
 from marketplace.leads.models import Lead
@@ -114,8 +115,8 @@ def _list(request: HttpRequest, form: MyLeadsForm, *, status: int) -> HttpRespon
         page = keyset.page(found, order=("-created_at", "-id"), size=PAGE_SIZE, after=after, before=before)
     except keyset.BadCursor as error:
         raise Http404 from error
-    if not page.rows and (after or before):
-        return redirect("purchases:my_leads")
+    if not page.rows and (after or before):  # moved to another stage meanwhile
+        return redirect(f"{reverse('purchases:my_leads')}{form.query()}")
     context = {
         "form": form,
         "page": page,
@@ -175,10 +176,7 @@ def _page(
 
 def _back(request: HttpRequest, purchase: Purchase) -> HttpResponse:
     """To the page the form stood on, or to the lead."""
-    there = request.POST.get("next", "")
-    if url_has_allowed_host_and_scheme(there, allowed_hosts={request.get_host()}, require_https=request.is_secure()):
-        return redirect(there)
-    return redirect("purchases:my_lead", purchase.public_id)
+    return HttpResponseRedirect(safe_next(request, reverse("purchases:my_lead", args=[purchase.public_id])))
 
 
 @login_required

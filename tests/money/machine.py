@@ -221,11 +221,11 @@ class Money(RuleBasedStateMachine):
             return "BuyingStopped"
         if buyer in owners:
             return "AlreadyBought"
-        if max(self.net[buyer], 0) + self.bonus[buyer] < seen:
-            return "InsufficientFunds"
         if sold == slots:
             return "LeadUnavailable"
-        return "ok" if seen == price else "PriceChanged"
+        if seen != price:
+            return "PriceChanged"
+        return "ok" if max(self.net[buyer], 0) + self.bonus[buyer] >= seen else "InsufficientFunds"
 
     # --- what must hold after every step ------------------------------------------------------------------------------
 

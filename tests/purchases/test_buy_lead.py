@@ -2,8 +2,10 @@
 
 import html
 import re
+from datetime import timedelta
 
 import pytest
+import time_machine
 from django.test import Client
 from django.urls import reverse
 
@@ -11,10 +13,11 @@ from accounts.models import User
 from marketplace.core import clock
 from marketplace.core.money import dollars
 from marketplace.leads.models import Lead
+from marketplace.leads.services import LeadUnavailable
 from marketplace.ledger import services as ledger
 from marketplace.mail.models import OutgoingEmail
 from marketplace.purchases.models import Order, Purchase
-from marketplace.purchases.services import buy_lead, new_key
+from marketplace.purchases.services import AlreadyBought, Wanted, buy_lead, buy_leads, new_key
 from marketplace.wallet.models import Deposit, Dispute
 from privacy.policy.models import Acceptance
 from tests.people import give, make_member
@@ -292,6 +295,84 @@ def test_money_that_went_meanwhile_is_named_with_the_way_back(as_alice, alice):
     give(alice, 10_000)
     assert as_alice.post(url(lead), fields).status_code == 302  # the key was not consumed
     assert balance(alice) == 0
+
+
+def test_a_price_that_fell_meanwhile_is_named_before_money_is_asked_for(as_alice, alice):
+    lead, other = make_lead(price_cents=60_000), make_lead(price_cents=50_000)
+    fields = hidden(as_alice.get(url(lead)))
+    buy_lead(alice, other, price_seen=50_000, key=new_key())
+    Lead.objects.filter(pk=lead.pk).update(price_cents=40_000)
+
+    response = as_alice.post(url(lead), fields)
+
+    page = text_of(response)
+    assert response.status_code == 409
+    assert "The price changed while you were reading." in page
+    assert "more." not in page
+    assert as_alice.post(url(lead), hidden(response)).status_code == 302
+    assert balance(alice) == 10_000
+
+
+def test_nobody_is_asked_for_money_for_a_lead_that_is_gone(as_alice, alice, bob):
+    lead, other = make_lead(price_cents=60_000), make_lead(price_cents=50_000)
+    fields = hidden(as_alice.get(url(lead)))
+    buy_lead(alice, other, price_seen=50_000, key=new_key())
+    buy_lead(bob, lead, price_seen=60_000, key=new_key())
+
+    response = as_alice.post(url(lead), fields)
+
+    assert response.status_code == 409
+    assert "Somebody else bought it a moment ago. You were not charged." in text_of(response)
+    assert reverse("wallet:add_money") not in text_of(response).split("<main")[1].split("</main>")[0]
+    assert balance(alice) == 50_000
+
+
+# --- several at once --------------------------------------------------------------------------------------------------
+
+
+def test_of_several_those_still_free_are_bought_and_paid_for(alice, bob):
+    """The refused line was paid for before its lead turned out to be gone; that is undone, the others stay."""
+    first, gone, dear, last = (make_lead(price_cents=cents) for cents in (500, 500, 90_000, 20_000))
+    buy_lead(bob, gone, price_seen=gone.price_cents, key=new_key())
+    wanted = [Wanted(lead, lead.price_cents) for lead in (last, gone, dear, first)]
+
+    outcome = buy_leads(alice, wanted, key=new_key())
+
+    assert {purchase.lead_id for purchase in outcome.purchases} == {first.pk, dear.pk}
+    assert {pk: type(why).__name__ for pk, why in outcome.refused.items()} == {
+        gone.pk: "LeadUnavailable",
+        last.pk: "InsufficientFunds",
+    }
+    assert balance(alice) == 100_000 - first.price_cents - 90_000
+    assert Order.objects.get(buyer=alice).purchases.count() == 2
+    assert OutgoingEmail.objects.filter(user=alice, key__startswith="purchase:").count() == 1
+
+
+def test_of_several_that_are_all_gone_nothing_is_written(alice, bob):
+    gone, too = make_lead(), make_lead()
+    for lead in (gone, too):
+        buy_lead(bob, lead, price_seen=lead.price_cents, key=new_key())
+    key = new_key()
+    with pytest.raises(LeadUnavailable):
+        buy_leads(alice, [Wanted(lead, lead.price_cents) for lead in (gone, too)], key=key)
+    assert not Order.objects.filter(buyer=alice).exists()
+    assert balance(alice) == 100_000
+
+
+# --- the same person --------------------------------------------------------------------------------------------------
+
+
+def test_the_same_person_after_90_days_is_sold_again(alice):
+    """Inside 90 days never twice, whatever the vertical; afterwards it is a new request."""
+    phone = "+16145550177"
+    first = make_lead(phone=phone, price_cents=500)
+    again = make_lead(phone=phone, price_cents=500, vertical="solar")
+    start = clock.now()
+    buy_lead(alice, first, price_seen=500, key=new_key())
+    with time_machine.travel(start + timedelta(days=89, hours=23), tick=False), pytest.raises(AlreadyBought):
+        buy_lead(alice, again, price_seen=500, key=new_key())
+    with time_machine.travel(start + timedelta(days=90, hours=1), tick=False):
+        assert buy_lead(alice, again, price_seen=500, key=new_key()).lead_id == again.pk
 
 
 # --- races ------------------------------------------------------------------------------------------------------------

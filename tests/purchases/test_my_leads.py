@@ -218,3 +218,11 @@ def test_as_many_queries_for_200_rows_as_for_20(as_alice, alice, django_assert_n
 def test_only_reading(as_alice):
     assert as_alice.head(URL).status_code == 200
     assert as_alice.post(URL).status_code == 405
+
+
+def test_a_page_that_emptied_leads_to_the_same_list(as_alice, alice):
+    mine = bought(alice)
+    before = f"{mine.created_at.timestamp() * 1_000_000:.0f}_{mine.public_id}"
+    response = as_alice.get(f"{URL}?stage=new&q=Columbus&after={before}")
+    assert response.status_code == 302
+    assert response["Location"] == f"{URL}?stage=new&q=Columbus"
