@@ -5,6 +5,7 @@ The site must not hold an IP address beside a person anywhere (AL-30), so the re
 
 import logging
 import logging.config
+import sys
 from typing import Any
 
 import structlog
@@ -30,7 +31,8 @@ def configure(options: dict[str, Any]) -> None:
             "formatters": {
                 "json": {
                     "()": structlog.stdlib.ProcessorFormatter,
-                    "foreign_pre_chain": shared,
+                    "pass_foreign_args": True,
+                    "foreign_pre_chain": [*shared, _without_foreign_exceptions],
                     "processors": [
                         structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                         _without_personal_arguments,
@@ -49,22 +51,39 @@ def configure(options: dict[str, Any]) -> None:
                 "celery.worker.strategy": {"level": "WARNING"},
                 "celery.beat": {"level": "WARNING"},
                 "stripe": {"level": "WARNING"},
+                "gunicorn.error": {"handlers": ["stderr"], "propagate": False},
             },
         }
     )
 
 
+def _without_foreign_exceptions(logger: Any, method: str, event: dict[str, Any]) -> dict[str, Any]:
+    """Other programs put into a line what an exception said, and a database quotes whole rows in it: of such a line
+    only the pattern is logged. Of a request that is none gunicorn names the sender: only that there was one."""
+    record, filled_in = event["_record"], event.pop("positional_args", None)
+    if record.exc_info or record.name == "celery.app.trace":
+        event["event"] = record.msg if isinstance(record.msg, str) else type(record.msg).__name__
+        if isinstance(filled_in, dict) and "name" in filled_in:
+            event["task"] = filled_in["name"]
+    elif record.name == "gunicorn.error" and record.getMessage().startswith("Invalid request"):
+        event["event"] = "Invalid request"
+    return event
+
+
 def _without_personal_arguments(logger: Any, method: str, event: dict[str, Any]) -> dict[str, Any]:
     """Of an exception only its type and the place are logged: messages and local variables can hold personal data."""
-    record = event.pop("exc_info", None)
-    if record:
-        kind, _, trace = record if isinstance(record, tuple) else (None, None, None)
-        if kind is not None:
-            event["exception"] = kind.__name__
-        while trace is not None and trace.tb_next is not None:
-            trace = trace.tb_next
-        if trace is not None:
-            event["where"] = f"{trace.tb_frame.f_code.co_filename.rsplit('/', 2)[-2:]}:{trace.tb_lineno}"
+    found = event.pop("exc_info", None)
+    if found is True:
+        found = sys.exc_info()
+    elif isinstance(found, BaseException):
+        found = type(found), found, found.__traceback__
+    kind, _, trace = found or (None, None, None)
+    if kind is not None:
+        event["exception"] = kind.__name__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is not None:
+        event["where"] = f"{'/'.join(trace.tb_frame.f_code.co_filename.split('/')[-2:])}:{trace.tb_lineno}"
     return event
 
 
