@@ -31,5 +31,6 @@ if settings.DEBUG:
         path("demo/mailbox/<str:name>/", views.demo_message, name="demo_message"),
     ]
 handler429 = "marketplace.views.too_many_requests"  # allauth asks for it
+handler400 = "marketplace.views.bad_request"
 handler404 = "marketplace.views.not_found"
 handler500 = "marketplace.views.server_error"

@@ -9,13 +9,14 @@ from email.message import EmailMessage
 from pathlib import Path
 
 from django.conf import settings
+from django.core.exceptions import RequestDataTooBig
 from django.db import Error as DatabaseFailure
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBadRequest, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.csrf import csrf_exempt
-from django.views.decorators.http import require_GET, require_POST, require_safe
+from django.views.decorators.http import require_POST, require_safe
 
 from accounts.limits import seconds_left
 from accounts.services import choose_theme as keep_theme
@@ -64,7 +65,7 @@ def choose_theme(request: HttpRequest) -> HttpResponse:
     """Keep the colour scheme in the profile, or for visitors in the one cookie ``theme``; back to where you were."""
     theme = request.POST.get("theme", "")
     if theme not in THEMES:
-        return HttpResponseBadRequest("Unknown colour scheme.", content_type="text/plain")
+        return HttpResponse("Unknown colour scheme.", status=422, content_type="text/plain")
     response = HttpResponseRedirect(safe_next(request, reverse("home")))
     if request.user.is_authenticated:
         keep_theme(request.user, theme)
@@ -125,6 +126,11 @@ def too_many_requests(request: HttpRequest) -> HttpResponse:
     raise TooMany(retry_after=seconds_left(request))
 
 
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """400, or 413 if it was too large: static pages, as nothing of the request can be trusted."""
+    return static_page(413 if isinstance(exception, RequestDataTooBig) else 400)
+
+
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """404: says what may have happened and where to go on."""
     return render(request, "404.html", status=404)
@@ -150,7 +156,7 @@ def _read(path: Path) -> EmailMessage:
     return email.message_from_bytes(path.read_bytes(), policy=email.policy.default)
 
 
-@require_GET
+@require_safe
 def demo_mailbox(request: HttpRequest) -> HttpResponse:
     """Every mail the demo sent, newest first."""
     files = sorted(settings.MAIL_FILES.glob("*.eml"), reverse=True)[:SHOWN]
@@ -158,7 +164,7 @@ def demo_mailbox(request: HttpRequest) -> HttpResponse:
     return render(request, "demo_mailbox.html", {"mails": mails})
 
 
-@require_GET
+@require_safe
 def demo_message(request: HttpRequest, name: str) -> HttpResponse:
     """One mail of the demo, as text."""
     path = settings.MAIL_FILES / name

@@ -46,12 +46,11 @@ class BadWebhook(Exception):
 
 @dataclass(frozen=True)
 class Session:
-    """A checkout page at the processor. ``state`` is open, complete or expired; ``payment`` paid, unpaid or none."""
+    """A checkout page at the processor. ``state`` is open, complete or expired."""
 
     id: str
     url: str
     state: str
-    payment: str
     intent_id: str
     deposit_id: str
 
@@ -187,7 +186,6 @@ def _session(found: Any) -> Session:
         id=found.id,
         url=found.url or "",
         state=found.status or "",
-        payment={"paid": "paid", "unpaid": "unpaid"}.get(found.payment_status, "none"),
         intent_id=_id(found.payment_intent),
         deposit_id=found.client_reference_id or "",
     )

@@ -47,7 +47,7 @@ def test_the_button_that_is_on_is_marked(strict):
 @pytest.mark.parametrize("theme", ["", "pink", "<script>", None])
 def test_an_unknown_scheme_is_refused(strict, theme):
     response = strict.post(THEME, {"theme": theme} if theme is not None else {})
-    assert response.status_code == 400
+    assert response.status_code == 422
     assert not strict.cookies
 
 

@@ -50,6 +50,14 @@ def test_a_mail_cannot_run_anything(demo, client, alice):
     assert "<script>" not in client.get(reverse("demo_message", args=[name])).text
 
 
+def test_looking_only(demo, client, alice):
+    send(alice, category=Category.SECURITY, template="accounts/email/email_changed", context={}, key="1")
+    deliver_due()
+    for url in ("/demo/mailbox/", reverse("demo_message", args=[next(demo.glob("*.eml")).name])):
+        assert client.head(url).status_code == 200
+        assert client.post(url).status_code == 405
+
+
 def test_it_does_not_exist_without_the_demo(client):
     assert client.get("/demo/mailbox/").status_code == 404
     assert "Demo mailbox" not in client.get("/").text

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings
-from django.core.exceptions import BadRequest, PermissionDenied, SuspiciousOperation
+from django.core.exceptions import BadRequest, PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.http import Http404
 from django.test import Client
 
@@ -63,6 +63,7 @@ def test_what_is_not_yours_looks_like_what_does_not_exist(as_alice):
         (PermissionDenied(SECRET), 403, "Not allowed"),
         (SuspiciousOperation(SECRET), 400, "We did not understand that"),
         (BadRequest(SECRET), 400, "We did not understand that"),
+        (RequestDataTooBig(SECRET), 413, "That was too large"),
         (ValueError(SECRET), 500, "Something broke on our side"),
         (Busy(), 503, "very busy"),
         (TooMany(7), 429, "7 seconds"),
@@ -103,7 +104,7 @@ def test_refusals_are_no_errors_in_the_log(failing, caplog, error):
     assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
-@pytest.mark.parametrize("name", ["500.html", "503.html", "400.html"])
+@pytest.mark.parametrize("name", ["400.html", "413.html", "500.html", "503.html"])
 def test_the_static_pages_need_nothing(name):
     """No template engine, no database: they are shown when those fail."""
     text = (Path(settings.BASE_DIR) / "templates" / name).read_text()
@@ -120,6 +121,20 @@ def test_a_form_without_its_token_says_what_to_do(alice):
     assert page.status_code == 403
     assert "Please send it again" in page.text
     assert 'href="/account/"' in page.text
+
+
+@pytest.mark.parametrize("path", ["/theme/", "/accounts/login/", "/wallet/add/", "/admin/login/"])
+@pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "multipart/form-data; boundary=x"])
+def test_a_form_of_a_megabyte_is_too_large(as_alice, path, kind):
+    word = "x" * 1_000_000
+    body = f'--x\r\nContent-Disposition: form-data; name="password"\r\n\r\n{word}\r\n--x--\r\n'
+    page = as_alice.post(path, body if "boundary" in kind else f"password={word}", content_type=kind)
+    assert page.status_code == 413
+    assert "nothing was changed" in page.text
+
+
+def test_a_form_of_a_thousand_fields_is_refused(client):
+    assert client.post("/theme/", {f"field{number}": "x" for number in range(1_000)}).status_code == 400
 
 
 def test_a_host_that_is_not_ours_is_refused(client):

@@ -81,7 +81,7 @@ def test_an_amount_is_whole_cents(site, buyer, amount):
 def test_twenty_an_hour(site, buyer, monkeypatch):
     numbers = itertools.count()
     monkeypatch.setattr(
-        gateway, "create_checkout", lambda **_: gateway.Session(f"cs_{next(numbers)}", "u", "open", "unpaid", "", "")
+        gateway, "create_checkout", lambda **_: gateway.Session(f"cs_{next(numbers)}", "u", "open", "", "")
     )
     with time_machine.travel("2026-11-21 10:00:10", tick=False):
         for _ in range(20):
