@@ -63,10 +63,9 @@ def test_control_without_the_condition_the_same_check_is_red(slots, monkeypatch)
         check_one_lead(slots)
 
 
-def waits(leads_each: int, show) -> tuple[float, float, float]:
+def waits(people: list, leads_each: int, show) -> tuple[float, float, float]:
     """Seconds: the longest that one of 200 racers waited for the answer, and what 200 purchases take one after the
     other, by the faster and by the slower of two samples, before the race and after it."""
-    people = buyers(RACERS + 20)
     mine = {buyer: make_lead(price_cents=PRICE) for buyer in people}
     the_one = make_lead(price_cents=PRICE)
 
@@ -88,15 +87,20 @@ def waits(leads_each: int, show) -> tuple[float, float, float]:
 @pytest.mark.sqlite
 @pytest.mark.parametrize("leads_each", [0, 1], ids=["one-lead", "a-lead-each"])
 def test_on_sqlite_nobody_waits_long(leads_each, show):
-    """Not over 2 s; where the machine is busy with other work, not over twice what they would take in turn."""
-    worst, _, in_turn = waits(leads_each, show)
-    assert worst < max(2, 2 * in_turn)
+    """Not over 2 s; where the machine is busy with other work, not over twice what they would take in turn. A busy
+    moment is given two more tries: who starves without the turnstile does so every time."""
+    people = buyers(RACERS + 20, cents=3 * PRICE)
+    for _ in range(3):
+        worst, _, in_turn = waits(people, leads_each, show)
+        if worst < max(2, 2 * in_turn):
+            return
+    raise AssertionError(f"a racer waited {worst:.2f} s")
 
 
 @pytest.mark.sqlite
 def test_control_without_the_turnstile_some_starve(monkeypatch, show):
     monkeypatch.setattr(DatabaseWrapper, "_enter", lambda wrapper: None)
-    worst, in_turn, _ = waits(1, show)
+    worst, in_turn, _ = waits(buyers(RACERS + 20), 1, show)
     assert worst > max(2, 2 * in_turn)
 
 
