@@ -1,5 +1,8 @@
 """One service function is one transaction, tried again when the database asks for it."""
 
+import threading
+from types import SimpleNamespace
+
 import pytest
 from django.db import IntegrityError, OperationalError, transaction
 
@@ -7,6 +10,8 @@ from marketplace.core import transactions
 from marketplace.core.models import Heartbeat
 from marketplace.core.refusals import Busy
 from marketplace.core.transactions import in_transaction
+from marketplace.ledger import services as ledger
+from tests.races.rig import race
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -53,6 +58,41 @@ def test_after_four_times_it_gives_up_and_nothing_is_written():
         locked(4)()
     assert Heartbeat.objects.count() == 0
     assert (caught.value.status, caught.value.retry_after) == (503, 2)
+
+
+def test_who_waited_long_is_told_so_instead_of_waiting_again(monkeypatch, naps):
+    seconds = iter([100.0, 101.4, 101.6])
+    monkeypatch.setattr(transactions, "time", SimpleNamespace(monotonic=lambda: next(seconds), sleep=naps.append))
+    with pytest.raises(Busy):
+        locked(4)()
+    assert len(naps) == 1
+
+
+@pytest.mark.postgresql
+def test_a_lock_that_is_never_given_back_costs_seconds(alice):
+    """The settings let a lock be waited for 2 seconds; four tries of five made twenty."""
+    held, done = threading.Event(), threading.Event()
+
+    def hold():
+        with transaction.atomic():
+            ledger.lock(alice.pk)
+            held.set()
+            done.wait(30)
+
+    @in_transaction
+    def wait():
+        ledger.lock(alice.pk)
+
+    def ask():
+        held.wait(10)
+        try:
+            wait()
+        finally:
+            done.set()
+
+    holder, waiter = race([hold, ask])
+    assert (holder.kind, waiter.kind) == ("ok", "Busy")
+    assert waiter.seconds < 8
 
 
 def test_other_errors_are_not_tried_again(naps):
