@@ -81,7 +81,7 @@ FAULTS: tuple[Callable[[Row], Row], ...] = (
     lambda row: row | {"email": row["email"].replace("@", " at ")},
     lambda row: row | {"state": "HI" if row["state"] != "HI" else "ME"},
     lambda row: row | {"postal_code": "00000"},
-    lambda row: row | {"consent_revoked_at": row["consent_at"]},
+    lambda row: row | {"consent_revoked_at": row["consent_at"], "phone_1": "", "email": ""},  # of nobody
     lambda row: row | {"comments": "My number is 123-45-6789."},
     lambda row: row | {"buyers": "5"},
     lambda row: row | {"vertical": "pet insurance"},

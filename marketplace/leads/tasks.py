@@ -5,5 +5,5 @@ from . import services
 
 @shared_task(name="leads.reprice")
 def reprice() -> None:
-    """Give every lead the price of its age."""
+    """Give every lead the price of its age, and withdraw those that may not be sold any more."""
     services.reprice()

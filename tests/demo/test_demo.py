@@ -147,7 +147,7 @@ def test_the_files_are_as_suppliers_send_them():
 
 
 def test_every_fault_is_one(tmp_path):
-    """A row that is meant to be bad is rejected, not accepted by mistake."""
+    """A row that is meant to be bad is rejected, not accepted by mistake, and takes nothing off sale."""
     load(LEADS)
     source = SOURCES[0]
     with (settings.VAR / "demo" / f"{source.slug}.csv").open(newline="", encoding="utf-8") as file:
@@ -159,6 +159,7 @@ def test_every_fault_is_one(tmp_path):
         writer.writerows(fault(good) for fault in FAULTS)
     batch = stock.import_file(path).batch
     assert (batch.rejected, batch.total) == (len(FAULTS), len(FAULTS))
+    assert not Lead.objects.filter(status="withdrawn").exists()
 
 
 def test_two_runs_change_nothing():
