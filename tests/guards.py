@@ -81,6 +81,12 @@ def unguarded(statement: str, *conditions: str) -> str:
     return statement
 
 
+def stripped(statement: str, part: str) -> str:
+    """The SQL ``statement`` without this part of it."""
+    assert part in statement, f"{part!r} is no part of it"
+    return statement.replace(part, "")
+
+
 @contextmanager
 def no_network_in_transactions() -> Iterator[None]:
     """Nothing is asked of another machine while a transaction is open, but for the database and the cache. Transactions

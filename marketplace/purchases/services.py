@@ -120,14 +120,12 @@ def buy_leads(buyer: User, wanted: Sequence[Wanted], *, key: str) -> Outcome:
     request_hash = _hash_of(wanted)
 
     wallet = ledger.lock(buyer.pk)
-    earlier = _earlier_order(buyer, key)
-    if earlier is not None:
-        return _answer_again(earlier, request_hash)
+    order = Order(buyer=buyer, key=key, request_hash=request_hash, created_at=clock.now())
+    if not _insert_order(order):
+        return _answer_again(order)
     _refuse_if_stopped(buyer, wallet)
     terms_sha256 = _accepted_terms(buyer)
 
-    order = Order(buyer=buyer, key=key, request_hash=request_hash, created_at=clock.now())
-    _insert_order(order)
     if buyer.first_purchase_at is None:
         mark_as_buyer(buyer.pk, at=order.created_at)
     if len(wanted) == 1:
@@ -229,20 +227,15 @@ def _in_lock_order(wanted: Sequence[Wanted]) -> list[Wanted]:
     return sorted(wanted, key=lambda line: line.lead.pk)
 
 
-_ORDER = "SELECT id, public_id, buyer_id, key, request_hash, created_at FROM purchases_order"
-
-
-def _earlier_order(buyer: User, key: str) -> Order | None:
-    return next(iter(Order.objects.raw(f"{_ORDER} WHERE buyer_id = %s AND key = %s", [buyer.pk, key])), None)
-
-
 def _hash_of(wanted: Sequence[Wanted]) -> str:
     text = "|".join(f"{line.lead.pk}:{line.price_seen}" for line in wanted)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _answer_again(order: Order, request_hash: str) -> Outcome:
-    if order.request_hash != request_hash:
+def _answer_again(repeated: Order) -> Outcome:
+    """The outcome of the order that used the key first."""
+    order = Order.objects.get(buyer=repeated.buyer, key=repeated.key)
+    if order.request_hash != repeated.request_hash:
         raise KeyReused
     return Outcome(order, list(order.purchases.select_related("lead").order_by("lead_id")))
 
@@ -277,15 +270,21 @@ def _bought_before(buyer: User, lead_ids: list[int]) -> dict[int, str]:
         return dict(cursor.fetchall())
 
 
-def _insert_order(order: Order) -> None:
+_INSERT_ORDER = """
+INSERT INTO purchases_order (public_id, buyer_id, key, request_hash, created_at) VALUES (%s, %s, %s, %s, %s)
+ON CONFLICT (buyer_id, key) DO NOTHING RETURNING id"""
+
+
+def _insert_order(order: Order) -> bool:
+    """Save the order; returns False if the buyer's key was used before, and nothing is written then."""
     moment = connection.ops.adapt_datetimefield_value(order.created_at)
     with connection.cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO purchases_order (public_id, buyer_id, key, request_hash, created_at) "
-            "VALUES (%s, %s, %s, %s, %s) RETURNING id",
-            [order.public_id, order.buyer_id, order.key, order.request_hash, moment],
-        )
-        order.pk = cursor.fetchone()[0]
+        cursor.execute(_INSERT_ORDER, [order.public_id, order.buyer_id, order.key, order.request_hash, moment])
+        row = cursor.fetchone()
+    if row is None:
+        return False
+    order.pk = row[0]
+    return True
 
 
 def _insert_purchase(purchase: Purchase) -> None:

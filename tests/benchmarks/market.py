@@ -117,8 +117,6 @@ def market(leads: int, buyers: int) -> Iterator[Market]:
 
 _BODY = """
 SELECT kind, id, credits - debits FROM ledger_account WHERE owner_id = :b ORDER BY id FOR NO KEY UPDATE;
-SELECT id, public_id, buyer_id, key, request_hash, created_at FROM purchases_order
-    WHERE buyer_id = :b AND key = md5(:r::text) ORDER BY id LIMIT 1;
 SELECT 1 FROM wallet_dispute WHERE buyer_id = :b AND is_open LIMIT 1;
 SELECT a.sha256 FROM policy_acceptance a JOIN policy_policyversion v ON v.id = a.version_id
     WHERE a.user_id = :b AND v.document = 'terms' ORDER BY v.number DESC LIMIT 1;
@@ -139,7 +137,8 @@ UPDATE leads_lead SET slots_sold = slots_sold + 1,
 """
 _WRITE = """
 INSERT INTO purchases_order (public_id, buyer_id, key, request_hash, created_at)
-    VALUES (left(md5(:r::text), 14), :b, md5(:r::text), repeat('0', 64), now()) RETURNING id AS o \\gset
+    VALUES (left(md5(:r::text), 14), :b, md5(:r::text), repeat('0', 64), now())
+    ON CONFLICT (buyer_id, key) DO NOTHING RETURNING id AS o \\gset
 INSERT INTO purchases_purchase (public_id, order_id, buyer_id, lead_id, slot_number, price_cents, terms_sha256, stage,
         created_at)
     VALUES (left(md5(:r::text), 14), :o, :b, :l, :slots_sold, {price}, repeat('0', 64), 'new', now()) RETURNING id;

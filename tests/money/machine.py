@@ -75,6 +75,7 @@ class Money(RuleBasedStateMachine):
         self.ask_for_a_deposit(0, 6_000)
         self.the_payment_is_told(0, 0)
         self.ask_for_a_deposit(1, 3_000)
+        self.ask_for_a_deposit(0, 2_500)  # may come in when its buyer owes
         for buyer in range(3):
             self.a_bonus_is_granted(buyer, 2_000)
         for slots in (1, 2, 3):

@@ -15,7 +15,7 @@ from marketplace.ledger import services as ledger
 from marketplace.purchases import services
 from marketplace.purchases.models import Purchase
 from marketplace.purchases.services import Wanted, buy_lead, buy_leads
-from tests.guards import unguarded
+from tests.guards import stripped, unguarded
 from tests.people import make_member
 from tests.races.rig import assert_sound, race, tally
 from tests.stock import make_lead
@@ -123,7 +123,8 @@ def test_one_key_100_times():
 
 
 def test_control_without_the_look_for_an_earlier_order_it_is_red(monkeypatch):
-    monkeypatch.setattr(services, "_earlier_order", lambda buyer, key: None)
+    blind = stripped(services._INSERT_ORDER, "ON CONFLICT (buyer_id, key) DO NOTHING")
+    monkeypatch.setattr(services, "_INSERT_ORDER", blind)
     with pytest.raises(AssertionError):
         check_one_key()
 
