@@ -4,9 +4,10 @@ import email
 import email.policy
 import re
 import sys
-from datetime import timedelta
+from datetime import UTC, timedelta
 from email.message import EmailMessage
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
@@ -152,16 +153,17 @@ _MESSAGE_NAME = re.compile(r"[A-Za-z0-9_-]+\.eml")
 SHOWN = 100
 
 
-def _read(path: Path) -> EmailMessage:
-    return email.message_from_bytes(path.read_bytes(), policy=email.policy.default)
+def _read(path: Path) -> dict[str, Any]:
+    """A mail as the demo shows it; Django dates mails in UTC."""
+    message: EmailMessage = email.message_from_bytes(path.read_bytes(), policy=email.policy.default)
+    return {"name": path.name, "message": message, "sent_at": message["date"].datetime.replace(tzinfo=UTC)}
 
 
 @require_safe
 def demo_mailbox(request: HttpRequest) -> HttpResponse:
     """Every mail the demo sent, newest first."""
     files = sorted(settings.MAIL_FILES.glob("*.eml"), reverse=True)[:SHOWN]
-    mails = [{"name": path.name, "message": _read(path)} for path in files]
-    return render(request, "demo_mailbox.html", {"mails": mails})
+    return render(request, "demo_mailbox.html", {"mails": [_read(path) for path in files]})
 
 
 @require_safe
@@ -170,7 +172,6 @@ def demo_message(request: HttpRequest, name: str) -> HttpResponse:
     path = settings.MAIL_FILES / name
     if not _MESSAGE_NAME.fullmatch(name) or not path.is_file():
         raise Http404
-    message = _read(path)
-    body = message.get_body(("plain",))
-    context = {"message": message, "text": body.get_content() if body else ""}
-    return render(request, "demo_message.html", context)
+    mail = _read(path)
+    body = mail["message"].get_body(("plain",))
+    return render(request, "demo_message.html", {"mail": mail, "text": body.get_content() if body else ""})
