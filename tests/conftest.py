@@ -1,7 +1,7 @@
 """Fixtures and the two-database run: script/test runs everything on SQLite and on PostgreSQL + Redis side by side."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from django.core.cache import caches
@@ -49,6 +49,13 @@ def _no_network_in_transactions(_empty_caches: None) -> Iterator[None]:
     """House rule 7, in every test."""
     with guards.no_network_in_transactions():
         yield
+
+
+@pytest.fixture
+def asked_for(pytestconfig) -> Callable[[str], bool]:
+    """Whether the long form of tests with a marker is wanted: ``-m race`` wants it, ``-m "not race"`` does not."""
+    words = pytestconfig.getoption("-m").split()
+    return lambda marker: marker in words and words[words.index(marker) - 1] != "not"
 
 
 @pytest.fixture

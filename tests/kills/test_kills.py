@@ -140,8 +140,8 @@ def list_leads(stack: Stack, buyers: list[Buyer], dice: random.Random) -> None:
         buyer.leads = deque(dice.sample(leads, len(leads)))
 
 
-def test_kill_nine_under_load(pytestconfig, show):
-    rounds = 200 if "kills" in pytestconfig.getoption("-m") else 20
+def test_kill_nine_under_load(asked_for, show):
+    rounds = 200 if asked_for("kills") else 20
     dice = random.Random(11)
     with Stack() as stack:
         stop = threading.Event()

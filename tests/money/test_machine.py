@@ -29,9 +29,9 @@ def run(examples: int, phases=(Phase.generate,)) -> None:
     )
 
 
-def test_it_works(pytestconfig):
+def test_it_works(asked_for):
     """A few hundred walks by default, ten times as many with ``-m race``."""
-    run(300 if "race" in pytestconfig.getoption("-m") else 30)
+    run(300 if asked_for("race") else 30)
 
 
 BUGS = {}

@@ -177,8 +177,8 @@ def check_every_order(rounds: int) -> None:
     assert_sound()
 
 
-def test_everything_at_once_in_every_order(pytestconfig):
-    check_every_order(rounds=40 if "race" in pytestconfig.getoption("-m") else 8)
+def test_everything_at_once_in_every_order(asked_for):
+    check_every_order(rounds=40 if asked_for("race") else 8)
 
 
 @pytest.mark.postgresql
