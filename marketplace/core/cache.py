@@ -49,6 +49,8 @@ class DatabaseCache(db.DatabaseCache):
 
     def get_many(self, keys: Iterable[str], version: int | None = None) -> dict[str, Any]:
         names = {self.make_and_validate_key(key, version=version): key for key in keys}
+        if not names:
+            return {}
         marks = ", ".join(["%s"] * len(names))
         query = f"SELECT cache_key, value FROM {self._table} WHERE cache_key IN ({marks}) AND expires > %s"  # noqa: S608
         with connection.cursor() as cursor:

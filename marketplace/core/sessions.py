@@ -4,16 +4,18 @@ import re
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth import SESSION_KEY
 from django.contrib.sessions.backends import db
 from django.contrib.sessions.backends.base import UpdateError
-from django.utils import timezone
 
+from . import clock
 from .transactions import is_away
 
 # Seconds that the session of somebody who is not signed in lives on: a sign-up or a reset that was given up holds an
 # email. The box "Keep me signed in" counts from the moment one is.
 A_VISIT = 3600
+_SINCE = "signed_in_at"  # seconds since 1970
 _KEY = re.compile(r"[0-9a-z]{32}", re.ASCII)
 
 
@@ -24,13 +26,23 @@ class SessionStore(db.SessionStore):
     def _validate_session_key(self, key: str) -> bool:
         return bool(key and _KEY.fullmatch(key))
 
+    def __setitem__(self, key: str, value: Any) -> None:
+        if key == SESSION_KEY:
+            super().__setitem__(_SINCE, int(clock.now().timestamp()))
+        super().__setitem__(key, value)
+
+    def _time_left(self) -> int:
+        """Seconds for which the session may live on. Django would count from its last change, without end."""
+        if SESSION_KEY not in self:
+            return A_VISIT
+        return max(0, int(self.get(_SINCE, 0)) + settings.SESSION_COOKIE_AGE - int(clock.now().timestamp()))
+
     def get_expiry_age(self, **kwargs: Any) -> int:
-        age: int = super().get_expiry_age(**kwargs)
-        return age if SESSION_KEY in self else min(age, A_VISIT)
+        return min(super().get_expiry_age(**kwargs), self._time_left())
 
     def get_expiry_date(self, **kwargs: Any) -> datetime:
         end: datetime = super().get_expiry_date(**kwargs)
-        return end if SESSION_KEY in self else min(end, timezone.now() + timedelta(seconds=A_VISIT))
+        return min(end, clock.now() + timedelta(seconds=self._time_left()))
 
     def save(self, must_create: bool = False) -> None:
         try:

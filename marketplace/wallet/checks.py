@@ -38,9 +38,10 @@ _QUERIES = {
     "dispute {}: what was withdrawn is neither nothing nor what is disputed": """
         SELECT p.id FROM wallet_dispute p JOIN booked b ON b.reference = p.processor_id || ':withdrawn'
         WHERE b.cents <> p.amount_cents""",
-    "dispute {}: more came back than is disputed": """
+    "dispute {}: more came back than was withdrawn": """
         SELECT p.id FROM wallet_dispute p JOIN booked b ON b.reference = p.processor_id || ':reinstated'
-        WHERE b.cents > p.amount_cents""",
+            LEFT JOIN booked w ON w.reference = p.processor_id || ':withdrawn'
+        WHERE b.cents > COALESCE(w.cents, 0)""",
     "dispute {}: of another member than its deposit": """
         SELECT p.id FROM wallet_dispute p JOIN wallet_deposit d ON d.id = p.deposit_id
         WHERE p.buyer_id <> d.buyer_id""",

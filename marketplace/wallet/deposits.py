@@ -130,7 +130,6 @@ def _to_suspense(payment: gateway.Payment, reference: str) -> None:
         book_once("processor", "suspense", payment.settled, kind=ledger.Kind.SUSPENSE, reference=reference)
         _book_fee(payment)
     emails.alert_operators("suspense", payment.id)
-    log.error("unexplained money", payment=payment.id)
 
 
 def _book_fee(payment: gateway.Payment) -> None:

@@ -72,7 +72,8 @@ def dispute_closed(deposit: Deposit, amount: int, *, won: bool, owed: int, dispu
 
 
 def alert_operators(what: str, processor_id: str) -> None:
-    """Tell every owner that money needs a look: unexplained, different from what was asked, or an event given up."""
+    """Tell every owner, once, that money needs a look: unexplained, different from what was asked, or an event given
+    up."""
     short = processor_id if len(processor_id) <= 80 else hashlib.sha256(processor_id.encode()).hexdigest()
     for owner in User.objects.filter(is_superuser=True, is_active=True):
         send(

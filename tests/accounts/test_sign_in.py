@@ -1,11 +1,14 @@
 """Signing in, for as long as the browser is open or for two weeks."""
 
+from datetime import timedelta
 from urllib.parse import urljoin, urlsplit
 
 import pytest
+import time_machine
 from django.contrib.sessions.models import Session
 from django.urls import reverse
 
+from marketplace.core import clock
 from tests.people import PASSWORD
 
 from .conftest import NO_ADDRESSES, SIGN_IN, shown_errors
@@ -35,6 +38,21 @@ def test_ticked_it_stays(visitor, alice):
     cookie = visitor.cookies["sessionid"]
     assert cookie["max-age"] == TWO_WEEKS
     assert cookie["expires"]
+
+
+@pytest.mark.parametrize("box", [{}, {"remember": "on"}])
+def test_two_weeks_later_it_is_over_however_often_one_came(visitor, alice, box):
+    """They count from signing in; Django would begin anew with everything the session has to keep."""
+    start = clock.now()
+    visitor.post(SIGN_IN, {"login": alice.email, "password": PASSWORD} | box)
+    for days, is_in in ((6, True), (13, True), (14.1, False)):
+        with time_machine.travel(start + timedelta(days=days), tick=False):
+            assert (visitor.get(reverse("accounts:profile")).status_code == 200) == is_in
+            if is_in:
+                session = visitor.session
+                session["something"] = "to keep"
+                session.save()
+                assert Session.objects.get().expire_date <= start + timedelta(seconds=TWO_WEEKS)
 
 
 def test_the_box_is_not_ticked_before_one_does(visitor):

@@ -50,6 +50,7 @@ def test_it_works(table):
     assert table.incr("limit") == 2
     assert table.incr("limit", 40) == 42
     table.set("history", [1763892000.123456, 2.5])
+    assert table.get_many([]) == {}
     assert table.get_many(["limit", "history", "missing"]) == {"limit": 42, "history": [1763892000.123456, 2.5]}
     assert table.has_key("history")
     assert table.delete("history")

@@ -26,6 +26,7 @@ from marketplace.mail.models import OutgoingEmail
 from marketplace.purchases import checks as purchase_checks
 from marketplace.purchases.models import Note, Order, Purchase
 from marketplace.supply.models import ImportBatch, ImportRow
+from marketplace.wallet import checks as wallet_checks
 from marketplace.wallet.models import Deposit
 from privacy.policy.models import Acceptance
 
@@ -47,7 +48,7 @@ def everything():
 
 
 def findings():
-    return [*ledger_checks.findings(), *purchase_checks.findings()]
+    return [*ledger_checks.findings(), *wallet_checks.findings(), *purchase_checks.findings()]
 
 
 def test_it_works():

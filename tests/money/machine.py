@@ -19,6 +19,7 @@ from marketplace.mail.models import OutgoingEmail
 from marketplace.purchases import checks as purchase_checks
 from marketplace.purchases import services
 from marketplace.purchases.models import Order
+from marketplace.wallet import checks as wallet_checks
 from marketplace.wallet import deposits, disputes, refunds
 from marketplace.wallet.gateway import DisputeFact, Payment, RefundFact
 from marketplace.wallet.models import Deposit
@@ -234,7 +235,7 @@ class Money(RuleBasedStateMachine):
     def the_books_agree_with_the_model(self) -> None:
         if not hasattr(self, "people"):
             return
-        assert [*ledger_checks.findings(), *purchase_checks.findings()] == []
+        assert [*ledger_checks.findings(), *wallet_checks.findings(), *purchase_checks.findings()] == []
         for person, net, bonus in zip(self.people, self.net, self.bonus, strict=True):
             wallet = ledger.wallet_of(person.pk)
             assert (wallet.cash, wallet.owed, wallet.bonus) == (max(net, 0), max(-net, 0), bonus)

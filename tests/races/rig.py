@@ -11,6 +11,7 @@ from django.db import connections
 
 from marketplace.ledger import checks as ledger_checks
 from marketplace.purchases import checks as purchase_checks
+from marketplace.wallet import checks as wallet_checks
 
 
 @dataclass(frozen=True)
@@ -62,5 +63,5 @@ def tally(results: Sequence[Result]) -> Counter[str]:
 
 
 def assert_sound() -> None:
-    """The books and the purchases hold every invariant."""
-    assert [*ledger_checks.findings(), *purchase_checks.findings()] == []
+    """The books, the wallet and the purchases hold every invariant."""
+    assert [*ledger_checks.findings(), *wallet_checks.findings(), *purchase_checks.findings()] == []

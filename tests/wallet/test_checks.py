@@ -61,7 +61,7 @@ FAULTS = {
     "refund {}: what left is not what was refunded": lambda: amount_of("re_1:out", 1),
     "refund {}: what came back is not what did not arrive": lambda: Refund.objects.update(state="failed"),
     "dispute {}: what was withdrawn is neither nothing nor what is disputed": lambda: amount_of("du_1:withdrawn", 1),
-    "dispute {}: more came back than is disputed": lambda: amount_of("du_1:reinstated", 2_001),
+    "dispute {}: more came back than was withdrawn": lambda: amount_of("du_1:reinstated", 2_001),
     "dispute {}: of another member than its deposit": lambda: Dispute.objects.update(buyer=make_bob()),
     "transfer {}: no deposit, refund or dispute explains it": lambda: Dispute.objects.all().delete(),
     "transfer {}: moves the money of another member": lambda: to_bob("pi_1:credit"),
@@ -84,6 +84,7 @@ MISSING = {
     "pi_1:credit": "deposit",
     "re_1:out": "refund",
     "re_2:back": "refund",
+    "du_1:withdrawn": "dispute",
 }
 
 
