@@ -331,6 +331,7 @@ CELERY_BEAT_SCHEDULE = {
     "work off the inbox": {"task": "wallet.process_events", "schedule": 10.0, "options": {"expires": 10}},
     "ask the card processor what happened": {"task": "wallet.sweep", "schedule": 600.0},
     "reprice leads": {"task": "leads.reprice", "schedule": crontab(minute=7)},
+    "tell buyers of revocations": {"task": "purchases.tell_of_revocations", "schedule": crontab(minute="*/10")},
     "forget sessions": {"task": "core.clear_sessions", "schedule": crontab(hour=3, minute=11)},
     "forget counters": {"task": "core.clear_counters", "schedule": crontab(minute=23)},
 }

@@ -11,7 +11,7 @@ Invariants, each kept by the database:
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Self
+from typing import Any, Self
 
 from django.db import models
 from django.db.models import F, Q, Subquery
@@ -113,6 +113,11 @@ class Consent(models.Model):
     def __str__(self) -> str:
         return f"Consent {self.pk}"
 
+    @property
+    def has_ended(self) -> bool:
+        """It ran out or was taken back."""
+        return self.revoked_at is not None or (self.expires_at is not None and self.expires_at <= clock.now())
+
 
 class LeadQuerySet(models.QuerySet["Lead"]):
     def shown(self) -> Self:
@@ -154,25 +159,17 @@ class LeadQuerySet(models.QuerySet["Lead"]):
     def shared(self) -> Self:
         return self.filter(slots_total__gt=1)
 
-    def similar_to(self, lead: "Lead") -> Self:
-        """On sale, the same vertical and state, newest first, with their vertical; never the lead itself."""
-        return (
-            self.on_sale()
-            .select_related("vertical")
-            .filter(vertical_id=lead.vertical_id, state=lead.state)
-            .exclude(pk=lead.pk)
-            .order_by("-listed_at", "-id")
-        )
+    def similar_to(self, vertical: Any, state: Any) -> Self:
+        """On sale, of this vertical (its key) and state, newest first; each may be a subquery."""
+        return self.on_sale().filter(vertical_id=vertical, state=state).order_by("-listed_at", "-id")
 
     def with_similar(self, public_id: str, size: int) -> Self:
         """The one of these that has the id ``public_id``, and if it is gone up to ``size`` similar ones, in no order.
         One query, so that the page of a lead that is gone keeps to its budget."""
         wanted = self.filter(public_id=public_id)
         gone = wanted.select_related(None).exclude(status=Lead.Status.OPEN)
-        similar = Lead.objects.on_sale().filter(
-            vertical_id=Subquery(gone.values("vertical_id")), state=Subquery(gone.values("state"))
-        )
-        newest = similar.order_by("-listed_at", "-id").values("pk")[:size]
+        similar = Lead.objects.similar_to(Subquery(gone.values("vertical_id")), Subquery(gone.values("state")))
+        newest = similar.values("pk")[:size]
         return wanted.union(self.filter(pk__in=newest), all=True)
 
 
@@ -310,4 +307,36 @@ class LeadContact(models.Model):
             "email_digest": digest("email", email) if email else "",
             "first_name_digest": digest("name", first.casefold()) if first else "",
             "last_name_digest": digest("name", last.casefold()) if last else "",
+        }
+
+
+class Suppression(models.Model):
+    """Somebody took back what they had agreed to until ``revoked_at``: no lead of theirs is sold on a consent that is
+    not younger (DX-16). Phone and email are sealed, so that the digests can be remade under a new key."""
+
+    public_id = models.CharField(max_length=20, unique=True, default=new_id, editable=False)
+    sealed = SealedField()
+    phone_digest = models.CharField(max_length=64, blank=True)
+    email_digest = models.CharField(max_length=64, blank=True)
+    revoked_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["phone_digest", "email_digest"], name="leads_suppressed_once"),
+            models.CheckConstraint(
+                condition=~Q(phone_digest="") | ~Q(email_digest=""), name="leads_suppression_is_of_somebody"
+            ),
+        ]
+        indexes = [models.Index(fields=["email_digest"], name="leads_suppressed_email")]
+
+    def __str__(self) -> str:
+        return f"Suppression {self.public_id}"
+
+    @staticmethod
+    def digests_of(value: Mapping[str, str]) -> dict[str, str]:
+        """The digest columns of what is sealed; phone in E.164, email in lower case, "" where unknown."""
+        phone, email = value.get("phone_1", ""), value.get("email", "")
+        return {
+            "phone_digest": digest("phone", phone) if phone else "",
+            "email_digest": digest("email", email) if email else "",
         }

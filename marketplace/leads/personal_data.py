@@ -1,10 +1,12 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from django.db.models import Q
+
 from privacy.declare.data_sets import personal_data
 from privacy.declare.vocabulary import Category, Purpose, Recipient, Source, Subject
 
-from .models import Consent, Lead, LeadContact
+from .models import Consent, Lead, LeadContact, Suppression
 
 
 @personal_data(
@@ -81,3 +83,28 @@ class Requests:
     @staticmethod
     def people() -> Iterable[int]:
         return Lead.objects.values_list("pk", flat=True)
+
+
+@personal_data(
+    key="leads.suppression",
+    title="Who took their consent back",
+    about=Subject.LEAD,
+    categories=(Category.LEAD_CONTACT, Category.LEAD_CONSENT),
+    purposes=(Purpose.LEGAL_DUTY,),
+    source=Source.TOLD,
+    kept="as long as leads are sold, so that the person is not sold on a consent of before",
+    fields={"leads.Suppression": ("public_id", "sealed", "phone_digest", "email_digest", "revoked_at")},
+)
+class Suppressions:
+    @staticmethod
+    def rows(subject: Any) -> Iterable[Mapping[str, Any]]:
+        for phone, email in LeadContact.objects.filter(lead_id=subject).values_list("phone_digest", "email_digest"):
+            same = Q(phone_digest=phone) | Q(email_digest=email) & ~Q(email_digest="")
+            yield from Suppression.objects.filter(same).values("public_id", "revoked_at")
+
+    @staticmethod
+    def people() -> Iterable[int]:
+        phones = Suppression.objects.values("phone_digest")
+        emails = Suppression.objects.exclude(email_digest="").values("email_digest")
+        same = Q(phone_digest__in=phones) | Q(email_digest__in=emails)
+        return LeadContact.objects.filter(same).values_list("lead_id", flat=True)

@@ -14,10 +14,10 @@ from marketplace.core import clock
 from marketplace.core.refusals import Refusal
 from marketplace.core.transactions import in_transaction
 from privacy.vault.digests import digests
-from privacy.vault.fields import unseal_from
+from privacy.vault.fields import seal_into, unseal_from
 
 from . import pricing
-from .models import Consent, Lead, LeadContact, Vertical
+from .models import Consent, Lead, LeadContact, Suppression, Vertical
 from .pricing import AGE_BANDS, MINIMUM_CENTS
 from .verticals import KINDS, questions_of
 
@@ -30,9 +30,9 @@ class LeadUnavailable(Refusal):
 
     message = "Somebody else bought it a moment ago. You were not charged."
 
-    def __init__(self, lead_id: int) -> None:
+    def __init__(self, lead_id: int, *, is_withdrawn: bool = False) -> None:
         self.lead_id = lead_id
-        super().__init__()
+        super().__init__("This lead was withdrawn a moment ago. You were not charged." if is_withdrawn else "")
 
 
 class PriceChanged(Refusal):
@@ -64,22 +64,27 @@ def make_verticals() -> None:
     )
 
 
-_TAKE_SLOT = """
+# The job that withdraws leads whose consent ended comes once an hour; the till does not wait for it (DX-16).
+_CONSENT_STANDS = """NOT EXISTS (SELECT 1 FROM leads_consent c WHERE c.id = leads_lead.consent_id
+        AND (c.revoked_at IS NOT NULL OR c.expires_at <= %s))"""
+_TAKE_SLOT = f"""
 UPDATE leads_lead SET slots_sold = slots_sold + 1,
     status = CASE WHEN slots_sold + 1 = slots_total THEN 'sold' ELSE status END
 WHERE id = %s AND status = 'open' AND slots_sold < slots_total AND price_cents = %s
-RETURNING slots_sold"""
+    AND {_CONSENT_STANDS}
+RETURNING slots_sold"""  # noqa: S608 - words of ours
+_LOOK = f"SELECT status, price_cents, {_CONSENT_STANDS} FROM leads_lead WHERE id = %s"  # noqa: S608
 
 
 def take_slot(lead_id: int, price_seen: int) -> int:
     """Claim one slot of the lead at ``price_seen`` cents; returns its number, from 1. Needs the caller's transaction.
 
     Raises:
-        LeadUnavailable: no slot is left, or it is no longer on sale.
+        LeadUnavailable: no slot is left, it is no longer on sale, or the consent ended.
         PriceChanged: it costs something else now.
     """
     with connection.cursor() as cursor:
-        cursor.execute(_TAKE_SLOT, [lead_id, price_seen])
+        cursor.execute(_TAKE_SLOT, [lead_id, price_seen, _moment()])
         row = cursor.fetchone()
     if row is None:
         require_on_sale(lead_id, price_seen)
@@ -93,12 +98,16 @@ def require_on_sale(lead_id: int, price_seen: int) -> None:
     Raises: see ``take_slot``.
     """
     with connection.cursor() as cursor:
-        cursor.execute("SELECT status, price_cents FROM leads_lead WHERE id = %s", [lead_id])
-        status, present = cursor.fetchone()
-    if status != Lead.Status.OPEN:
-        raise LeadUnavailable(lead_id)
+        cursor.execute(_LOOK, [_moment(), lead_id])
+        status, present, consent_stands = cursor.fetchone()
+    if status != Lead.Status.OPEN or not consent_stands:
+        raise LeadUnavailable(lead_id, is_withdrawn=status != Lead.Status.SOLD)
     if present != price_seen:
         raise PriceChanged(lead_id, price_seen, present)
+
+
+def _moment() -> Any:
+    return connection.ops.adapt_datetimefield_value(clock.now())
 
 
 def reprice(now: datetime | None = None) -> int:
@@ -162,6 +171,18 @@ def revoke_consents(moments: Mapping[int, datetime]) -> None:
     for lead_id, at in moments.items():
         Consent.objects.filter(lead=lead_id, revoked_at=None).update(revoked_at=at)
     leads.filter(status__in=(Lead.Status.OPEN, Lead.Status.HELD)).update(status=Lead.Status.WITHDRAWN)
+
+
+def suppress(person: Mapping[str, str], *, at: datetime) -> None:
+    """Remember that the person with this phone (``phone_1``, E.164) or ``email`` took back ``at`` (UTC) what they had
+    agreed to; the latest such moment counts. Needs the caller's transaction."""
+    own = Suppression.digests_of(person)
+    if Suppression.objects.filter(**own).exists():
+        Suppression.objects.filter(**own, revoked_at__lt=at).update(revoked_at=at)
+        return
+    row = Suppression(revoked_at=at, **own)
+    seal_into(row, "sealed", dict(person))
+    row.save(force_insert=True)
 
 
 @dataclass(frozen=True)

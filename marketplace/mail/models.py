@@ -21,6 +21,7 @@ class Category(models.TextChoices):
     VERIFICATION = "verification", "Verification and welcome"
     SECURITY = "security", "Account security"
     RECEIPT = "receipt", "Receipt"
+    LEGAL = "legal", "Legal notice"
     OPERATOR = "operator", "Alert to the operator"
 
 
@@ -84,7 +85,7 @@ class OutgoingEmail(models.Model):
                 condition=~models.Q(state="unknown") | models.Q(context=""), name="mail_unknown_is_emptied"
             ),
             models.CheckConstraint(
-                condition=models.Q(category__in=["verification", "security", "receipt", "operator"]),
+                condition=models.Q(category__in=["verification", "security", "receipt", "legal", "operator"]),
                 name="mail_has_category",
             ),
         ]

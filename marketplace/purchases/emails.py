@@ -31,3 +31,19 @@ def receipt(order: Order, purchases: Sequence[Purchase], *, balance: int) -> Non
         },
         key=f"purchase:{order.public_id}",
     )
+
+
+def consent_taken_back(purchase: Purchase) -> None:
+    """The person of this purchase may not be called any more. No contact: it stays on the site."""
+    lead = purchase.lead
+    send(
+        purchase.buyer,
+        category=Category.LEGAL,
+        template="purchases/email/consent_taken_back",
+        context={
+            "what": f"{lead.vertical.name}, {lead.city} {lead.state}",
+            "bought_on": f"{purchase.created_at:%d %b %Y}".lstrip("0"),
+            "url": absolute("purchases:my_lead", purchase.public_id),
+        },
+        key=f"consent-taken-back:{purchase.public_id}",
+    )

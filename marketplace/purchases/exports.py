@@ -30,6 +30,7 @@ HEADER = (
     "consent_page",
     "consent_sha256",
     "certificate_url",
+    "consent_revoked_at",
     "notes",
 )
 UNAVAILABLE = "unavailable"
@@ -68,5 +69,6 @@ def rows(purchases: PurchaseQuerySet) -> Iterator[list[Cell]]:
             consent.page if consent else "",
             consent.wording.sha256 if consent else "",
             consent.certificate_url if consent else "",
+            consent.revoked_at if consent else None,
             "\n".join(note.text for note in purchase.notes.all()),
         ]

@@ -37,6 +37,10 @@ class PurchaseQuerySet(models.QuerySet["Purchase"]):
         """The purchases of this member only: what is not yours does not exist."""
         return self.filter(buyer=user)
 
+    def to_be_told(self) -> Self:
+        """Purchases of people who took their consent back, whose buyers do not know yet (DX-16)."""
+        return self.filter(lead__consent__revoked_at__isnull=False, revocation_told_at=None)
+
     def in_stage(self, stage: str) -> Self:
         return self.filter(stage=stage)
 
@@ -83,6 +87,7 @@ class Purchase(models.Model):
     terms_sha256 = models.CharField(max_length=64, help_text="the terms this purchase stands under, for ever")
     stage = models.CharField(max_length=9, choices=Stage, default=Stage.NEW)
     stage_changed_at = models.DateTimeField(null=True)
+    revocation_told_at = models.DateTimeField(null=True, help_text="the buyer knows that the consent was taken back")
     created_at = models.DateTimeField()
 
     objects = PurchaseQuerySet.as_manager()

@@ -27,6 +27,7 @@ from .models import Note, Order, Purchase
             "terms_sha256",
             "stage",
             "stage_changed_at",
+            "revocation_told_at",
             "created_at",
         ),
         "purchases.Note": ("public_id", "purchase", "text", "created_at"),

@@ -194,14 +194,13 @@ def offer_lead(buyer: User, lead: Lead) -> Offer:
     Raises:
         NotVerified, NotAllowed, TermsNotAccepted, BuyingStopped: the buyer may not buy now.
         AlreadyBought: the same person within 90 days.
-        LeadUnavailable, InsufficientFunds: buying would be refused.
+        LeadUnavailable, PriceChanged, InsufficientFunds: buying would be refused.
     """
     require_verified(buyer)
     known = _bought_before(buyer, [lead.pk])
     if known:
         raise AlreadyBought(known[lead.pk])
-    if not lead.is_on_sale:
-        raise LeadUnavailable(lead.pk)
+    require_on_sale(lead.pk, lead.price_cents)
     wallet = ledger.wallet_of(buyer.pk)
     _refuse_if_stopped(buyer, wallet)
     terms_sha256 = _accepted_terms(buyer)
@@ -306,6 +305,18 @@ def _insert_purchase(purchase: Purchase) -> None:
             ],
         )
         purchase.pk = cursor.fetchone()[0]
+
+
+def tell_of_revocations() -> int:
+    """Tell the buyers of people who took their consent back not to call them any more (DX-16); returns how many mails
+    were queued. Each purchase is a transaction of its own, so that one failure leaves the others told."""
+    told = 0
+    for purchase in Purchase.objects.to_be_told().select_related("buyer", "lead__vertical", "lead__consent"):
+        with transaction.atomic():
+            if Purchase.objects.filter(pk=purchase.pk, revocation_told_at=None).update(revocation_told_at=clock.now()):
+                emails.consent_taken_back(purchase)
+                told += 1
+    return told
 
 
 def new_key() -> str:

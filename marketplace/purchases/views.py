@@ -59,6 +59,8 @@ def _confirm(request: HttpRequest, buyer: User, lead: Lead) -> HttpResponse:
     try:
         offer = services.offer_lead(buyer, lead)
     except LeadUnavailable:
+        if lead.is_on_sale:  # its consent ended, and the job that withdraws it has not come yet
+            raise
         return redirect("leads:lead", lead.public_id)
     except InsufficientFunds as refusal:
         needed = urlencode({"lead": lead.public_id, "amount": dollars(refusal.missing)})
@@ -81,7 +83,8 @@ def _not_bought(request: HttpRequest, buyer: User, lead: Lead, refusal: Refusal)
     lead.refresh_from_db(fields=["price_cents", "status", "slots_sold"])
     context: dict[str, Any] = {"lead": lead, "refusal": refusal, "why": type(refusal).__name__}
     if isinstance(refusal, LeadUnavailable):
-        context["similar"] = Lead.objects.similar_to(lead)[:SIMILAR]
+        similar = Lead.objects.similar_to(lead.vertical_id, lead.state).exclude(pk=lead.pk)
+        context["similar"] = similar.select_related("vertical")[:SIMILAR]
     elif isinstance(refusal, services.AlreadyBought):
         mine = Purchase.objects.for_user(buyer).select_related("lead__vertical")
         context["earlier"] = mine.get(public_id=refusal.purchase_id)
@@ -109,7 +112,7 @@ def my_leads(request: HttpRequest) -> HttpResponse:
 def _list(request: HttpRequest, form: MyLeadsForm, *, status: int) -> HttpResponse:
     mine = Purchase.objects.for_user(request.user)
     counts = form.searched(mine).count_by_stage()
-    found = form.found(mine).select_related("lead__vertical", "lead__contact")
+    found = form.found(mine).select_related("lead__vertical", "lead__contact", "lead__consent")
     after, before = request.GET.get("after", ""), request.GET.get("before", "")
     try:
         page = keyset.page(found, order=("-created_at", "-id"), size=PAGE_SIZE, after=after, before=before)

@@ -1,9 +1,9 @@
 """Taking judged rows in: find the people we know already, write the leads and what became of every row, together."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.db import DataError, IntegrityError, transaction
@@ -13,8 +13,8 @@ from marketplace.core import clock
 from marketplace.core.ids import new_id
 from marketplace.core.transactions import in_transaction
 from marketplace.leads import pricing
-from marketplace.leads.models import Consent, ConsentWording, Lead, LeadContact, Vertical
-from marketplace.leads.services import revoke_consents
+from marketplace.leads.models import Consent, ConsentWording, Lead, LeadContact, Suppression, Vertical
+from marketplace.leads.services import revoke_consents, suppress
 from marketplace.leads.verticals import questions_of
 from privacy.policy.services import sha256_of
 from privacy.vault.fields import seal_into
@@ -56,6 +56,7 @@ class Known:
     vertical_id: int
     asked_at: datetime
     status: str
+    consent_at: datetime | None = None
     lead_id: int | None = None
     fate: Fate | None = None
 
@@ -66,6 +67,8 @@ class Known:
 
 
 People = defaultdict[str, list[Known]]  # by digest
+Ends = defaultdict[str, datetime]  # by digest: until when whatever that person agreed to was taken back
+NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 @in_transaction
@@ -141,8 +144,9 @@ def _write(batch: ImportBatch, rows: Sequence[Judged], above: Sequence[Fate], *,
 def _decide(batch: ImportBatch, rows: Sequence[Judged], above: Sequence[Fate]) -> list[Fate]:
     """What becomes of each row. A request on hold is not in the way of the same person's complete one: that takes its
     place, so that a supplier can send again what lacked its consent record. Word that somebody took their consent back
-    ends what they have on sale in every vertical (DX-16)."""
-    people = _known_people(rows)
+    ends what they have on sale in every vertical, and is remembered: a request that comes later, on a consent that is
+    not younger than the word, is rejected (DX-16)."""
+    people, ends = _known_people(rows), _known_ends(rows)
     fates: list[Fate] = []
     repeats: list[tuple[Fate, Known]] = []
     replaced: list[int] = []
@@ -151,25 +155,11 @@ def _decide(batch: ImportBatch, rows: Sequence[Judged], above: Sequence[Fate]) -
         if isinstance(row, Rejected):
             fates.append(Fate(row.line, Outcome.REJECTED, row.reason))
             if row.revocation:
-                revoked = _revoke(row.revocation, people) | revoked  # the first moment told stays
-            continue
-        same = _same_person(row, people)
-        in_the_way = [known for known in same if row.on_hold or known.status != Lead.Status.HELD]
-        if in_the_way:
-            fate = Fate(row.line, Outcome.DUPLICATE)
-            repeats.append((fate, in_the_way[0]))
-        elif row.on_hold:
-            fate = Fate(row.line, Outcome.HELD, row.on_hold, row, Lead.Status.HELD)
+                revoked = _revoke(row.revocation, people, ends) | revoked  # the first moment told stays
+        elif _was_taken_back(row, ends):
+            fates.append(Fate(row.line, Outcome.REJECTED, "The person took this consent back."))
         else:
-            fate = Fate(row.line, Outcome.ACCEPTED, "", row, Lead.Status.OPEN)
-            for known in same:
-                known.withdraw()
-            replaced += [known.lead_id for known in same if known.lead_id]
-        fates.append(fate)
-        if fate.candidate:
-            known = Known(row.vertical.pk, row.asked_at, fate.status, fate=fate)
-            for digest in (*row.phones, *row.emails):
-                people[digest].append(known)
+            fates.append(_fate_of(row, people, repeats, replaced))
     if repeats:
         _say_who_was_first(batch, repeats, above)
     if replaced:
@@ -179,6 +169,27 @@ def _decide(batch: ImportBatch, rows: Sequence[Judged], above: Sequence[Fate]) -
     return fates
 
 
+def _fate_of(row: Candidate, people: People, repeats: list[tuple[Fate, Known]], replaced: list[int]) -> Fate:
+    """Whether it comes in; notes in the lists of whom it is a repeat, and the leads on hold whose place it takes."""
+    same = _same_person(row, people)
+    in_the_way = [known for known in same if row.on_hold or known.status != Lead.Status.HELD]
+    if in_the_way:
+        fate = Fate(row.line, Outcome.DUPLICATE)
+        repeats.append((fate, in_the_way[0]))
+        return fate
+    if row.on_hold:
+        fate = Fate(row.line, Outcome.HELD, row.on_hold, row, Lead.Status.HELD)
+    else:
+        fate = Fate(row.line, Outcome.ACCEPTED, "", row, Lead.Status.OPEN)
+        for known in same:
+            known.withdraw()
+        replaced += [known.lead_id for known in same if known.lead_id]
+    known = Known(row.vertical.pk, row.asked_at, fate.status, _consent_at(row), fate=fate)
+    for digest in (*row.phones, *row.emails):
+        people[digest].append(known)
+    return fate
+
+
 def _known_people(rows: Sequence[Judged]) -> People:
     """Everybody in stock, sold and withdrawn leads included, with a phone or email of these rows: one query."""
     told = [row if isinstance(row, Candidate) else row.revocation for row in rows]
@@ -186,12 +197,39 @@ def _known_people(rows: Sequence[Judged]) -> People:
     emails = {digest for one in told if one for digest in one.emails}
     people: People = defaultdict(list)
     found = LeadContact.objects.filter(Q(phone_digest__among=phones) | Q(email_digest__among=emails)).order_by("pk")
-    columns = ("lead_id", "lead__vertical_id", "lead__asked_at", "lead__status", "phone_digest", "email_digest")
-    for lead_id, vertical_id, asked_at, status, *own in found.values_list(*columns):
-        known = Known(vertical_id, asked_at, status, lead_id=lead_id)
-        for digest in filter(None, own):
+    columns = ("vertical_id", "asked_at", "status", "consent__given_at", "pk")
+    digests = ("phone_digest", "email_digest")
+    for *lead, phone, email in found.values_list(*(f"lead__{column}" for column in columns), *digests):
+        known = Known(*lead)
+        for digest in filter(None, (phone, email)):
             people[digest].append(known)
     return people
+
+
+def _known_ends(rows: Sequence[Judged]) -> Ends:
+    """What was said before about the people of these rows: one query."""
+    candidates = [row for row in rows if isinstance(row, Candidate)]
+    phones = {digest for row in candidates for digest in row.phones}
+    emails = {digest for row in candidates for digest in row.emails}
+    ends: Ends = defaultdict(lambda: NEVER)
+    said = Suppression.objects.filter(Q(phone_digest__among=phones) | Q(email_digest__among=emails))
+    for revoked_at, *digests in said.values_list("revoked_at", "phone_digest", "email_digest"):
+        _end(ends, filter(None, digests), revoked_at)
+    return ends
+
+
+def _end(ends: Ends, digests: Iterable[str], at: datetime) -> None:
+    for digest in digests:
+        ends[digest] = max(ends[digest], at)
+
+
+def _was_taken_back(row: Candidate, ends: Ends) -> bool:
+    given_at = _consent_at(row)
+    return given_at is not None and any(ends.get(digest, NEVER) >= given_at for digest in (*row.phones, *row.emails))
+
+
+def _consent_at(row: Candidate) -> datetime | None:
+    return row.consent.given_at if row.consent else None
 
 
 def _same_person(row: Candidate, people: People) -> list[Known]:
@@ -204,11 +242,17 @@ def _same_person(row: Candidate, people: People) -> list[Known]:
     ]
 
 
-def _revoke(revocation: Revocation, people: People) -> dict[int, datetime]:
-    """End what this person asked for in rows further up; returns the keys of the leads in stock, with the moment."""
+def _revoke(revocation: Revocation, people: People, ends: Ends) -> dict[int, datetime]:
+    """End what this person asked for in rows further up and will on a consent of then; what they agreed to since stays.
+    Returns the keys of the leads in stock, with the moment."""
+    if revocation.person:
+        suppress(revocation.person, at=revocation.at)
+    _end(ends, (*revocation.phones, *revocation.emails), revocation.at)
     moments = {}
     for digest in (*revocation.phones, *revocation.emails):
         for known in people.get(digest, ()):
+            if known.consent_at is not None and known.consent_at > revocation.at:
+                continue
             if known.status in (Lead.Status.OPEN, Lead.Status.HELD):
                 known.withdraw()
             if known.fate:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from functools import lru_cache
 
 from marketplace.leads.models import Supplier, Vertical
@@ -105,9 +105,11 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Revocation:
-    """Somebody took their consent back ``at`` (UTC): the digests of phone and email under every key of the ring."""
+    """Somebody took their consent back ``at`` (UTC): their ``phone_1`` and ``email`` as far as they were told, and the
+    digests of both under every key of the ring."""
 
     at: datetime
+    person: Mapping[str, str]
     phones: Sequence[str]
     emails: Sequence[str]
 
@@ -221,22 +223,24 @@ def _cells(row: Row, columns: Columns) -> tuple[dict[str, str], dict[str, str]]:
 
 def _revocation(given: Mapping[str, str], now: datetime) -> Revocation | None:
     """Whose consent the row says was taken back, however bad the row is otherwise; None if it says no such thing. If it
-    does not say when, it was at the latest now."""
+    does not say when, it was at the latest now; a day without a time counts to its end."""
     text = given.get("consent_revoked_at", "")
     if text.casefold() in NOT_REVOKED:
         return None
     try:
         at = min(values.moment(text, "consent_revoked_at"), now)
+        at = at if ":" in text else at + timedelta(days=1)
     except RowRejected:
         at = now
-    phones: Sequence[str] = ()
-    emails: Sequence[str] = ()
+    person = {}
     with suppress(RowRejected):
-        phones = digests("phone", values.phone(given.get("phone_1", "")))
+        person["phone_1"] = values.phone(given.get("phone_1", ""))
     with suppress(RowRejected):
-        email = values.email(given.get("email", ""))
-        emails = digests("email", email) if email else ()
-    return Revocation(at, phones, emails)
+        if email := values.email(given.get("email", "")):
+            person["email"] = email
+    phones = digests("phone", person["phone_1"]) if "phone_1" in person else ()
+    emails = digests("email", person["email"]) if "email" in person else ()
+    return Revocation(min(at, now), person, phones, emails)
 
 
 def _check_cells(given: Mapping[str, str], attributes: Mapping[str, str]) -> None:

@@ -39,6 +39,9 @@ MAILS: dict[str, list[dict]] = {
     ],
     "wallet/email/alert": [{"what": what, "processor_id": "pi_123"} for what in ALERTS],
     "purchases/email/receipt": [ORDER | {"lines": LINES}, ORDER | {"lines": LINES[:1]}],
+    "purchases/email/consent_taken_back": [
+        {"what": "Solar, Phoenix AZ", "bought_on": "5 Jan 2026", "url": "http://testserver/my-leads/one/"}
+    ],
 }
 CASES = [
     pytest.param(name, context, id=f"{name}-{number}")

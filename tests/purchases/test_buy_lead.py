@@ -12,7 +12,8 @@ from django.urls import reverse
 from accounts.models import User
 from marketplace.core import clock
 from marketplace.core.money import dollars
-from marketplace.leads.models import Lead
+from marketplace.leads import services as leads
+from marketplace.leads.models import Consent, Lead
 from marketplace.leads.services import LeadUnavailable
 from marketplace.ledger import services as ledger
 from marketplace.mail.models import OutgoingEmail
@@ -419,6 +420,25 @@ def test_withdrawn_meanwhile(as_alice, alice):
     assert response.status_code == 409
     assert "This lead was withdrawn a moment ago. You were not charged." in text_of(response)
     assert balance(alice) == 100_000
+
+
+@pytest.mark.parametrize("column", ["expires_at", "revoked_at"])
+def test_a_lead_whose_consent_ended_is_not_sold_before_the_job_comes(as_alice, alice, column):
+    """DX-16: never after revocation, nor after the consent ran out."""
+    lead = make_lead(price_cents=2_000)
+    form = hidden(as_alice.get(url(lead)))
+    Consent.objects.filter(pk=lead.consent_id).update(**{column: clock.now()})
+    for response in (as_alice.post(url(lead), form), as_alice.get(url(lead))):
+        assert response.status_code == 409
+        assert "This lead was withdrawn a moment ago. You were not charged." in text_of(response)
+    assert balance(alice) == 100_000
+
+
+def test_control_without_the_look_at_the_consent_it_is_sold(alice, monkeypatch):
+    lead = make_lead(price_cents=2_000)
+    Consent.objects.filter(pk=lead.consent_id).update(expires_at=clock.now())
+    monkeypatch.setattr(leads, "_TAKE_SLOT", leads._TAKE_SLOT.replace(leads._CONSENT_STANDS, "%s IS NOT NULL"))
+    assert buy_lead(alice, lead, price_seen=2_000, key=new_key()).pk
 
 
 def test_confirming_what_is_gone_leads_to_its_page(as_alice, bob):

@@ -1,5 +1,6 @@
 """``manage.py import_leads FILE``: what comes in, what is refused, and what is said about it."""
 
+import base64
 import csv
 from datetime import timedelta
 from io import StringIO
@@ -9,11 +10,12 @@ from django.core.management import CommandError, call_command
 
 from marketplace.core import clock
 from marketplace.leads import pricing
-from marketplace.leads.models import Consent, ConsentWording, Lead, LeadContact, Supplier
+from marketplace.leads.models import Consent, ConsentWording, Lead, LeadContact, Supplier, Suppression
 from marketplace.leads.services import contact_of, same_person, take_slot
 from marketplace.supply import intake
 from marketplace.supply.models import ImportBatch, ImportRow
 from privacy.policy.services import sha256_of
+from privacy.vault.fields import unseal_from
 
 from .files import WORDING, row, without, write
 
@@ -475,9 +477,12 @@ def test_within_one_file_too(tmp_path):
 # --- consent that ended -----------------------------------------------------------------------------------------------
 
 
+TAKEN_BACK_AT = (clock.now() - timedelta(hours=1)).replace(microsecond=0).isoformat()  # rows agreed an hour before
+
+
 def took_back(person, **changes):
     """A row with word that ``person`` took their consent back."""
-    return row(**{"consent_revoked_at": "2026-01-05T10:00:00Z"} | changes) | person
+    return row(**{"consent_revoked_at": TAKEN_BACK_AT} | changes) | person
 
 
 def states():
@@ -486,7 +491,7 @@ def states():
     return {reference: (status, at and at.isoformat()) for reference, status, at in Lead.objects.values_list(*columns)}
 
 
-TAKEN_BACK = ("withdrawn", "2026-01-05T10:00:00+00:00")
+TAKEN_BACK = ("withdrawn", TAKEN_BACK_AT)
 
 
 @pytest.mark.parametrize("in_one_file", [True, False])
@@ -512,7 +517,7 @@ def test_word_of_a_revocation_ends_what_the_person_has_on_sale(tmp_path, in_one_
         "auto": TAKEN_BACK, "solar": TAKEN_BACK, "home": TAKEN_BACK, "hvac": ("withdrawn", None),
         "other": ("open", None),
     }  # fmt: skip
-    assert "duplicates: 1" in run(write(tmp_path, [person | {"reference": "again"}])), "it does not come back"
+    assert "rejected: 1" in run(write(tmp_path, [person | {"reference": "again"}])), "it does not come back"
 
 
 @pytest.mark.parametrize(
@@ -542,19 +547,77 @@ def test_a_revocation_without_a_good_moment_counts_from_the_import(tmp_path, tol
 def test_the_first_moment_of_a_revocation_stays(tmp_path):
     person = row(reference="auto")
     phone = {"phone_1": person["phone_1"]}
-    later = took_back(phone, consent_revoked_at="2026-02-01")
+    later = took_back(phone, consent_revoked_at=clock.now().isoformat())
     run(write(tmp_path, [person, took_back(phone), later]))
     assert states() == {"auto": TAKEN_BACK}
     run(write(tmp_path, [later]))
     assert states() == {"auto": TAKEN_BACK}
 
 
-def test_what_is_sold_stays_sold_and_its_buyer_is_told(tmp_path):
+def test_what_is_sold_stays_sold(tmp_path):
     person = row(reference="auto", buyers="1")
     run(write(tmp_path, [person]))
     take_slot(Lead.objects.get().pk, Lead.objects.get().price_cents)
     run(write(tmp_path, [took_back({"phone_1": person["phone_1"]})]))
-    assert states() == {"auto": ("sold", "2026-01-05T10:00:00+00:00")}
+    assert states() == {"auto": ("sold", TAKEN_BACK_AT)}
+
+
+def word_comes_first(tmp_path, in_one_file: bool) -> list[str]:
+    """Word that somebody took their consent back, and after it two requests of theirs on that consent and one of
+    somebody else; returns what is said of the last file."""
+    person = row(reference="phone", email="")
+    word = took_back({name: person[name] for name in ("phone_1", "email")} | {"email": "Quentin@example.org"})
+    later = [person, row(reference="email", vertical="solar", email="quentin@example.org"), row(reference="other")]
+    if in_one_file:
+        return run(write(tmp_path, [word, *later]))
+    run(write(tmp_path, [word]))
+    return run(write(tmp_path, later, name="later.csv"))
+
+
+@pytest.mark.parametrize("in_one_file", [True, False])
+def test_a_request_that_comes_after_the_word_is_not_sold(tmp_path, in_one_file):
+    """DX-16: never sold after revocation, whichever file comes first."""
+    lines = word_comes_first(tmp_path, in_one_file)
+    assert [line.partition(": ")[2] for line in lines[-2:]] == ["rejected: The person took this consent back."] * 2
+    assert states() == {"other": ("open", None)}
+
+
+def test_control_without_a_memory_of_the_word_it_is_sold(tmp_path, monkeypatch):
+    monkeypatch.setattr(intake, "_was_taken_back", lambda row, ends: False)
+    word_comes_first(tmp_path, in_one_file=False)
+    assert states().keys() == {"phone", "email", "other"}
+
+
+def test_what_somebody_agrees_to_afterwards_is_sold(tmp_path):
+    person = row()
+    phone = {"phone_1": person["phone_1"], "email": ""}
+    before = (clock.now() - timedelta(hours=3)).isoformat()
+    run(write(tmp_path, [took_back(phone, consent_revoked_at=before)]))
+    run(write(tmp_path, [row(reference="anew", **phone)], name="later.csv"))
+    run(write(tmp_path, [took_back(phone, consent_revoked_at="2020-01-01")], name="old-word.csv"))
+    assert states() == {"anew": ("open", None)}
+    run(write(tmp_path, [took_back(phone)], name="word.csv"))
+    assert states() == {"anew": TAKEN_BACK}
+    assert [one.revoked_at.isoformat() for one in Suppression.objects.all()] == [TAKEN_BACK_AT]
+
+
+def test_word_of_a_day_counts_to_its_end(tmp_path):
+    """So that a consent of that day does not outlive it."""
+    person = row(reference="auto", consent_at="2026-01-05T15:00:00Z")
+    day = took_back({"phone_1": person["phone_1"]}, consent_revoked_at="2026-01-05")
+    run(write(tmp_path, [person, day]))
+    assert states() == {"auto": ("withdrawn", "2026-01-06T00:00:00+00:00")}
+
+
+def test_whom_it_is_about_is_sealed_and_found_under_a_new_key(tmp_path, settings):
+    person = row()
+    run(write(tmp_path, [took_back({"phone_1": person["phone_1"]})]))
+    settings.DIGEST_KEYS = "c:" + base64.b64encode(b"c" * 32).decode() + "," + settings.DIGEST_KEYS
+    call_command("rotate_keys", verbosity=0)
+    settings.DIGEST_KEYS = settings.DIGEST_KEYS.partition(",")[0]
+    assert unseal_from(Suppression.objects.get(), "sealed")["phone_1"].startswith("+1")
+    run(write(tmp_path, [person], name="later.csv"))
+    assert states() == {}
 
 
 @pytest.mark.parametrize("changes", [{"consent_expires": "{soon}"}, {"source_timestamp": "{almost}"}])

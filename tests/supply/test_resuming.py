@@ -9,12 +9,14 @@ import sys
 import threading
 import time
 from contextlib import suppress
+from datetime import timedelta
 
 import pytest
 from django.conf import settings
 from django.db import connection
 
-from marketplace.leads.models import Consent, Lead, LeadContact
+from marketplace.core import clock
+from marketplace.leads.models import Consent, Lead, LeadContact, Suppression
 from marketplace.supply import intake, services
 from marketplace.supply.models import ImportBatch, ImportRow
 from marketplace.supply.refusals import FileRefused
@@ -118,16 +120,22 @@ def test_a_row_the_database_refuses_is_rejected_alone(tmp_path, monkeypatch):
     whole_and_sound()
 
 
+def ago(**time: float) -> str:
+    return (clock.now() - timedelta(**time)).isoformat()
+
+
 def held_and_replaced():
-    """One person on hold, then complete, then two more rows that share the email alone of the first."""
+    """One person on hold, then complete, then two more rows that share the email alone of the first; who then takes the
+    consent back and agrees anew."""
     person = row(reference="held")
     complete = person | {"reference": "complete", "email": "other@example.org"}
     same_email = {"email": person["email"]}
     return [
         person | {"consent_text": ""}, complete, row(reference="again", **same_email),
         row(reference="again on hold", consent_text="", **same_email),
-        row(reference="revoked", consent_revoked_at="2026-01-05", phone_1=person["phone_1"], email=""),
+        row(reference="revoked", consent_revoked_at=ago(hours=1), phone_1=person["phone_1"], email=""),
         person | {"reference": "after"}, person | {"reference": "elsewhere", "vertical": "solar"},
+        person | {"reference": "anew", "vertical": "solar", "consent_at": ago(minutes=30)},
     ]  # fmt: skip
 
 
@@ -142,11 +150,11 @@ def test_it_makes_no_difference_where_a_portion_ends(tmp_path, monkeypatch):
         import_file(path)
         states = list(Lead.objects.order_by("pk").values_list("status", "consent__revoked_at"))
         results.append((result(), states))
-        for model in (ImportRow, ImportBatch, LeadContact, Lead, Consent):
+        for model in (ImportRow, ImportBatch, LeadContact, Lead, Consent, Suppression):
             model.objects.all().delete()
     assert results == [results[0]] * 8
     assert [outcome for _, outcome, _, _ in results[0][0][0]] == [
-        "held", "accepted", "duplicate", "duplicate", "rejected", "duplicate", "accepted",
+        "held", "accepted", "duplicate", "duplicate", "rejected", "rejected", "rejected", "accepted",
     ]  # fmt: skip
     assert [status for status, _ in results[0][1]] == ["withdrawn", "withdrawn", "open"]
 
@@ -171,9 +179,10 @@ def test_row_by_row_it_comes_to_the_same(tmp_path, monkeypatch):
         (4, "duplicate", "The same phone or email is on line 2, asked for within 90 days."),
         (5, "duplicate", "The same phone or email is on line 2, asked for within 90 days."),
         (6, "rejected", "The consent was revoked."),
-        (7, "duplicate", "The same phone or email is on line 2, asked for within 90 days."),
-        (8, "accepted", ""),
-        (9, "rejected", "The database does not take the values of this row."),
+        (7, "rejected", "The person took this consent back."),
+        (8, "rejected", "The person took this consent back."),
+        (9, "accepted", ""),
+        (10, "rejected", "The database does not take the values of this row."),
     ]
     assert Lead.objects.count() == LeadContact.objects.count() == ImportRow.objects.exclude(lead=None).count() == 3
     assert Consent.objects.count() == 2, "one was on hold for want of it"
@@ -270,7 +279,7 @@ def test_control_without_the_lock_of_the_verticals_the_person_is_sold_twice(tmp_
 def take_back_while_it_comes_in(folder, monkeypatch) -> list[str]:
     """A person's lead and, for another vertical, word that they took their consent back, at the same moment."""
     person = row()
-    word = row(phone_1=person["phone_1"], vertical="solar", consent_revoked_at="2026-01-05")
+    word = row(phone_1=person["phone_1"], vertical="solar", consent_revoked_at=ago())
     paths = [write(folder, [person], name="lead.csv"), write(folder, [word], name="word.csv")]
     brought = threading.Event()
     write_leads = intake._write_leads
