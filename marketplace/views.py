@@ -28,13 +28,13 @@ from marketplace.core.middleware import database_away, static_page
 from marketplace.core.origin import refuse_foreign
 from marketplace.core.refusals import TooMany
 from marketplace.core.transactions import is_away
+from marketplace.leads.forms import COUNTED
 from marketplace.leads.models import Lead, Vertical
 from marketplace.mail.models import OutgoingEmail
 from marketplace.wallet import gateway
 from marketplace.wallet.models import MINIMUM_CENTS, EventCursor
 
 A_YEAR = 365 * 24 * 3600
-COUNTED = 10_000  # counting further would cost more than the figure is worth
 MAIL_IS_LATE = timedelta(minutes=5)  # no worker looks for what is due
 SWEEP_IS_LATE = timedelta(minutes=30)  # three sweeps in a row could not ask the card processor
 
@@ -54,7 +54,7 @@ def home(request: HttpRequest) -> HttpResponse:
 
 
 def _counted(leads: QuerySet[Lead]) -> str:
-    """The number of ``leads`` as people write it, ``"10,000+"`` when there are more."""
+    """The number of ``leads`` as people write it, ``"1,000+"`` when there are more."""
     number = leads[: COUNTED + 1].count()
     return f"{COUNTED:,}+" if number > COUNTED else f"{number:,}"
 

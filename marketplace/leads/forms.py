@@ -17,7 +17,7 @@ AGES = {("day" if band.up_to.days == 1 else f"{band.up_to.days}d"): band.up_to f
 AGE_CHOICES = [(name, "Up to 24 hours" if name == "day" else f"Up to {age.days} days") for name, age in AGES.items()]
 MODE_CHOICES = [("exclusive", "Exclusive to one buyer"), ("shared", "Shared, 2 or 3 buyers")]
 NEWEST = "newest"
-SORT_CHOICES = [(NEWEST, "Newest first"), ("price", "Price, low to high"), ("-price", "Price, high to low")]
+SORT_CHOICES = [(NEWEST, "Latest listed"), ("price", "Price, low to high"), ("-price", "Price, high to low")]
 # What keyset pages are ordered by.
 ORDERS = {NEWEST: ("-listed_at", "-id"), "price": ("price_cents", "id"), "-price": ("-price_cents", "-id")}
 COUNTED = 1000  # more are shown as "1,000+"

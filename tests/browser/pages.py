@@ -113,6 +113,8 @@ answer = {
         "processing": deposit(alice, state="processing").public_id,
         "expired": deposit(alice, state="expired").public_id,
         "failed": deposit(alice, state="failed", lead_id=free.public_id).public_id,
+        "review": deposit(alice, state="review").public_id,
+        "returned": deposit(alice, state="returned").public_id,
         **{
             f"back_to_{name}": deposit(alice, state="paid", lead_id=lead.public_id).public_id
             for name, lead in (("lead", free), ("sold", sold), ("mine", bought.lead), ("dear", dear))
@@ -120,6 +122,7 @@ answer = {
         "back_to_nothing": deposit(owen, state="paid", lead_id=free.public_id).public_id,
     },
 }
+assert set(Deposit.State.values) == set(Deposit.objects.values_list("state", flat=True)), "a state nobody looks at"
 """
 
 
