@@ -8,6 +8,7 @@ from django.http import QueryDict
 from accounts.models import STATES
 from marketplace.core.money import NotMoney, dollars, parse_dollars
 
+from . import places
 from .models import Lead, LeadQuerySet
 from .pricing import AGE_BANDS
 from .verticals import KINDS
@@ -20,9 +21,13 @@ NEWEST = "newest"
 SORT_CHOICES = [(NEWEST, "Latest listed"), ("price", "Price, low to high"), ("-price", "Price, high to low")]
 # What keyset pages are ordered by.
 ORDERS = {NEWEST: ("-listed_at", "-id"), "price": ("price_cents", "id"), "-price": ("-price_cents", "-id")}
+MILES = (10, 25, 50, 100)
+DEFAULT_MILES = 25
+DEFAULTS = (("sort", NEWEST), ("miles", str(DEFAULT_MILES)))
 COUNTED = 1000  # more are shown as "1,000+"
+NO_FILTERS = ("sort", "miles")  # how the list is ordered, and a part of another filter
 SEVERAL = ("vertical", "state")
-SINGLE = ("age", "mode", "min", "max", "sort", "after", "before")
+SINGLE = ("place", "miles", "age", "mode", "certificate", "min", "max", "sort", "after", "before")
 
 
 @dataclass(frozen=True)
@@ -54,8 +59,10 @@ def canonical(given: QueryDict) -> QueryDict:
             wanted.setlist(name, values)
     for name in SINGLE:
         text = given.get(name, "").strip()
-        if text and (name, text) != ("sort", NEWEST):
+        if text and (name, text) not in DEFAULTS:
             wanted[name] = text
+    if "place" not in wanted:
+        wanted.pop("miles", None)
     return wanted
 
 
@@ -98,12 +105,24 @@ class CatalogueForm(forms.Form):
     state = forms.MultipleChoiceField(
         label="State", required=False, choices=STATES, widget=forms.CheckboxSelectMultiple
     )
+    place = forms.CharField(
+        label="Near",
+        required=False,
+        max_length=80,
+        widget=forms.TextInput(attrs={"class": "input", "autocomplete": "off"}),
+    )
+    miles = forms.ChoiceField(
+        label="Distance",
+        required=False,
+        choices=[("" if miles == DEFAULT_MILES else str(miles), f"within {miles} miles") for miles in MILES],
+    )
     age = forms.ChoiceField(
         label="Age", required=False, choices=[("", "Any age"), *AGE_CHOICES], widget=forms.RadioSelect
     )
     mode = forms.ChoiceField(
         label="Buyers", required=False, choices=[("", "Any"), *MODE_CHOICES], widget=forms.RadioSelect
     )
+    certificate = forms.BooleanField(label="Independent certificate on file", required=False)
     min = _price_field("Lowest price in dollars")
     max = _price_field("Highest price in dollars")
     sort = forms.ChoiceField(label="Sort", required=False, choices=SORT_CHOICES)
@@ -111,6 +130,13 @@ class CatalogueForm(forms.Form):
     def __init__(self, query: QueryDict) -> None:
         super().__init__(query)
         self.query = query
+
+    def clean_place(self) -> places.Centre | None:
+        text = self.cleaned_data["place"]
+        try:
+            return places.find(text) if text else None
+        except places.UnknownPlace as error:
+            raise forms.ValidationError(str(error)) from error
 
     def clean(self) -> dict[str, Any]:
         if "sort" in self.errors:  # no link leads to the mistake again
@@ -130,13 +156,22 @@ class CatalogueForm(forms.Form):
         return self.cleaned_data.get("sort") or NEWEST
 
     @property
+    def reach(self) -> int:
+        """How far around the place, in miles."""
+        return int(self.cleaned_data.get("miles") or DEFAULT_MILES)
+
+    @property
     def prices(self) -> list[forms.BoundField]:
         return [self["min"], self["max"]]
+
+    @property
+    def around(self) -> list[forms.BoundField]:
+        return [self["place"], self["miles"]]
 
     def chosen(self) -> dict[str, Any]:
         """The filters in use that make sense, by name."""
         good = self.cleaned_data.items()
-        return {name: value for name, value in good if value not in ("", [], None) and name != "sort"}
+        return {name: value for name, value in good if value not in ("", [], None, False) and name not in NO_FILTERS}
 
     def found(self, leads: LeadQuerySet, *, without: str = "") -> LeadQuerySet:
         """Those of ``leads`` that pass the filters in use, or all of them but the one named ``without``."""
@@ -147,6 +182,11 @@ class CatalogueForm(forms.Form):
             leads = leads.in_state(*chosen["state"])
         if "age" in chosen:
             leads = leads.no_older_than(AGES[chosen["age"]])
+        if "place" in chosen:
+            centre = chosen["place"]
+            leads = leads.near(centre.latitude, centre.longitude, *centre.box(self.reach))
+        if "certificate" in chosen:
+            leads = leads.certified()
         if "mode" in chosen:
             leads = leads.exclusive() if chosen["mode"] == "exclusive" else leads.shared()
         return leads.priced(chosen.get("min"), chosen.get("max"))
@@ -158,6 +198,12 @@ class CatalogueForm(forms.Form):
             for name, value in self.chosen().items()
             for one in (value if isinstance(value, list) else [value])
         ]
+
+    def in_states(self, states: list[str]) -> str:
+        """The query string of this list for these states instead of those in use."""
+        query = self.query.copy()
+        query.setlist("state", states)
+        return _without(query, "after")
 
     def first_page(self) -> str:
         """The query string of this list's first page, with its question mark."""
@@ -195,6 +241,10 @@ class CatalogueForm(forms.Form):
             return f"From {dollars(value)}"
         if name == "max":
             return f"Up to {dollars(value)}"
+        if name == "place":
+            return f"Within {self.reach} miles of {value.name}"
+        if name == "certificate":
+            return "Certificate on file"
         field: Any = self.fields[name]
         said = str(dict(field.choices)[value])
         return f"{said} old" if name == "age" else said

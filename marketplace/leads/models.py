@@ -15,6 +15,7 @@ from typing import Any, Self
 
 from django.db import models
 from django.db.models import F, Q, Subquery
+from django.db.models.functions import Upper
 
 from marketplace.core import clock
 from marketplace.core.ids import new_id
@@ -35,6 +36,9 @@ class ZipCode(models.Model):
     state = models.CharField(max_length=2)
     latitude = models.FloatField(null=True)
     longitude = models.FloatField(null=True)
+
+    class Meta:
+        indexes = [models.Index(Upper("city"), name="leads_zip_city")]  # as iexact asks
 
     def __str__(self) -> str:
         return self.code
@@ -153,6 +157,19 @@ class LeadQuerySet(models.QuerySet["Lead"]):
             found = found.filter(price_cents__lte=high)
         return found
 
+    def near(self, latitude: float, longitude: float, height: float, width: float) -> Self:
+        """Within the ellipse of this half height and half width, in degrees, which is a circle on the ground."""
+        north, east = (F("latitude") - latitude) / height, (F("longitude") - longitude) / width
+        boxed = self.filter(
+            latitude__range=(latitude - height, latitude + height),
+            longitude__range=(longitude - width, longitude + width),
+        )
+        return boxed.alias(distance=north * north + east * east).filter(distance__lte=1.0)
+
+    def certified(self) -> Self:
+        """Those with an independent certificate of the consent."""
+        return self.filter(is_certified=True)
+
     def exclusive(self) -> Self:
         return self.filter(slots_total=1)
 
@@ -189,6 +206,8 @@ class Lead(models.Model):
     city = models.CharField(max_length=60)
     state = models.CharField(max_length=2)
     postal_code = models.CharField(max_length=5)
+    latitude = models.FloatField(null=True, help_text="of the middle of the city")
+    longitude = models.FloatField(null=True)
     attributes = models.JSONField(default=dict, blank=True)
     asked_at = models.DateTimeField(help_text="when the person asked; age counts from here")
     listed_at = models.DateTimeField(null=True, help_text="when it went on sale")
@@ -242,6 +261,10 @@ class Lead(models.Model):
             models.Index(fields=["state", "-listed_at", "-id"], condition=Q(status="open"), name="leads_open_state"),
             models.Index(fields=["vertical", "price_cents", "id"], condition=Q(status="open"), name="leads_open_price"),
             models.Index(fields=["price_cents", "id"], condition=Q(status="open"), name="leads_open_all_price"),
+            models.Index(
+                fields=["vertical", "latitude", "longitude"], condition=Q(status="open"), name="leads_open_near"
+            ),
+            models.Index(fields=["latitude", "longitude"], condition=Q(status="open"), name="leads_open_all_near"),
             models.Index(fields=["age_band", "asked_at"], condition=Q(status="open"), name="leads_open_age"),
         ]
 

@@ -55,6 +55,8 @@ class Contacts:
             "city",
             "state",
             "postal_code",
+            "latitude",
+            "longitude",
             "attributes",
             "asked_at",
             "landing_page",

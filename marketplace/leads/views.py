@@ -28,6 +28,8 @@ def catalogue(request: HttpRequest) -> HttpResponse:
         return redirect(f"{request.path}{form.first_page()}")
     total = found[: COUNTED + 1].count() if page.rows else 0
     context = {"form": form, "page": page, "total": total, "counted": COUNTED, "sorts": SORT_CHOICES}
+    if request.user.is_authenticated and request.user.licensed_states:
+        context["my_states"] = form.in_states(request.user.licensed_states)
     return render(request, "leads/catalogue.html", context, status=status)
 
 

@@ -310,13 +310,11 @@ def _may_be_listed(candidate: Candidate, now: datetime) -> bool:
 
 
 def _description(candidate: Candidate) -> dict[str, Any]:
-    city, state = candidate.place
     return {
+        **candidate.place._asdict(),
         "vertical_id": candidate.vertical.pk,
         "supplier_id": candidate.supplier.pk,
         "supplier_reference": candidate.reference,
-        "city": city,
-        "state": state,
         "postal_code": candidate.postal_code,
         "attributes": candidate.attributes,
         "asked_at": candidate.asked_at,

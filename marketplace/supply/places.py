@@ -1,13 +1,24 @@
 """The ZIP codes of the 50 states and DC, from the ``zipcodes`` package into our own table."""
 
+from typing import NamedTuple
+
 import zipcodes
 from django.db import transaction
 
 from accounts.models import STATES
 from marketplace.leads.models import ZipCode
+from marketplace.leads.places import city_centres
 
 SOLD_IN = dict(STATES)
-Place = tuple[str, str]  # city, state
+
+
+class Place(NamedTuple):
+    """City and state of a ZIP code, and the middle of that city, in degrees."""
+
+    city: str
+    state: str
+    latitude: float | None
+    longitude: float | None
 
 
 def load_zip_codes() -> int:
@@ -33,7 +44,9 @@ def load_zip_codes() -> int:
 
 
 def places() -> dict[str, Place]:
-    """City and state of every ZIP code, filling the table on first need."""
+    """The place of every ZIP code, filling the table on first need."""
     if not ZipCode.objects.exists():
         load_zip_codes()
-    return {code: (city, state) for code, city, state in ZipCode.objects.values_list("code", "city", "state")}
+    centres = city_centres()
+    codes = ZipCode.objects.values_list("code", "city", "state")
+    return {code: Place(city, state, *centres.get((city, state), (None, None))) for code, city, state in codes}

@@ -337,9 +337,9 @@ def _place(given: Mapping[str, str], places: Mapping[str, Place]) -> tuple[str, 
     place = places.get(code)
     if place is None:
         raise RowRejected("postal_code does not exist.")
-    if place[1] not in SOLD_IN:
+    if place.state not in SOLD_IN:
         raise RowRejected("postal_code is not in one of the 50 states or DC.")
-    if "state" in given and values.state(given["state"]) != place[1]:
+    if "state" in given and values.state(given["state"]) != place.state:
         raise RowRejected("state contradicts postal_code.")
     return code, place
 

@@ -4,11 +4,13 @@ from datetime import timedelta
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from django.test import Client
 from django.urls import reverse
 
+from accounts.models import User
 from marketplace.core import clock
 from marketplace.leads import forms, views
-from marketplace.leads.models import Lead
+from marketplace.leads.models import Lead, ZipCode
 from marketplace.leads.services import take_slot
 from marketplace.purchases.services import buy_lead, new_key
 from tests.stock import make_lead
@@ -102,9 +104,12 @@ def test_a_lead_i_own_is_shown_as_mine(as_alice, alice, bob, client):
 @pytest.fixture
 def stock(db):
     """Four leads that differ in everything that can be filtered."""
+    ZipCode.objects.create(code="43215", city="Columbus", state="OH", latitude=39.96, longitude=-83.0)
+    ZipCode.objects.create(code="73301", city="Austin", state="TX", latitude=30.27, longitude=-97.74)
+    austin = {"state": "TX", "city": "Austin", "latitude": 30.27, "longitude": -97.74}
     return {
-        "auto": make_lead(price_cents=2000, hours_old=5),
-        "solar": make_lead(vertical="solar", state="TX", city="Austin", buyers=3, price_cents=5000, hours_old=60),
+        "auto": make_lead(price_cents=2000, hours_old=5, latitude=40.5, longitude=-83.0, is_certified=True),
+        "solar": make_lead(vertical="solar", buyers=3, price_cents=5000, hours_old=60, **austin),
         "roof": make_lead(vertical="roofing", state="CA", city="Fresno", buyers=2, price_cents=900, hours_old=24 * 20),
         "old": make_lead(state="TX", city="Waco", price_cents=300, hours_old=24 * 100),
     }
@@ -137,6 +142,11 @@ def stock(db):
         ("vertical=auto-insurance&state=TX", "old"),
         ("state=TX&age=7d&mode=shared&min=10&max=60&sort=price", "solar"),
         ("vertical=hvac", ""),
+        ("certificate=1", "auto"),
+        ("place=43215&miles=50", "auto"),
+        ("place=43215", ""),
+        ("place=Austin%2C+TX&miles=10", "solar"),
+        ("place=austin&sort=price", "solar"),
     ],
 )
 def test_a_filter(client, stock, query, expected):
@@ -152,6 +162,8 @@ def test_a_filter(client, stock, query, expected):
         ("min=5&max=", "min=5"),
         ("min=+5+", "min=5"),
         ("sort=newest", ""),
+        ("place=austin&miles=25", "place=austin"),
+        ("miles=50", ""),
         ("state=TX&state=OH&state=TX&vertical=solar", "vertical=solar&state=OH&state=TX"),
         ("age=day&age=7d", "age=7d"),
         ("utm_source=mail&state=OH", "state=OH"),
@@ -161,7 +173,7 @@ def test_a_filter(client, stock, query, expected):
         ("ordering=contact__sealed", ""),
     ],
 )
-def test_every_list_has_one_address(client, db, query, canonical):
+def test_every_list_has_one_address(client, stock, query, canonical):
     """Blanks, repetitions, defaults and unknown names are dropped; names are an allow-list (B8, B9)."""
     response = client.get(f"{URL}?{query}")
     assert response.status_code == 302
@@ -184,6 +196,11 @@ def test_every_list_has_one_address(client, db, query, canonical):
         ("min=20&max=10", "max", 'value="10"'),
         ("min=9999999999", "min", 'value="9999999999"'),
         ("sort=contact__phone_digest", "sort", "contact__phone_digest is not one of"),
+        ("place=Atlantis", "place", 'value="Atlantis"'),
+        ("place=99999&miles=50", "place", 'value="99999"'),
+        ("place=43215&miles=7", "miles", "7 is not one of"),
+        ("place=%00", "place", "There is a problem"),
+        (f"place={'x' * 200}", "place", "x" * 200),
         ("sort=%00", "sort", "There is a problem"),
         ("min=%00", "min", "There is a problem"),
         ("state=OH%00", "state", "There is a problem"),
@@ -237,6 +254,24 @@ def test_a_filter_in_use_can_be_removed(client, stock):
         ("Up to $60.00", "vertical=roofing&amp;vertical=solar&amp;state=CA&amp;sort=price"),
     ]:
         assert f'<a class="chip" href="{URL}?{rest}">{label}<' in page
+
+
+def test_a_place_and_a_certificate_in_use_can_be_removed(client, stock):
+    page = client.get(f"{URL}?place=austin&miles=100&certificate=1").content.decode()
+    assert f'<a class="chip" href="{URL}?certificate=1">Within 100 miles of Austin, TX<' in page
+    assert f'<a class="chip" href="{URL}?place=austin&amp;miles=100">Certificate on file<' in page
+    assert '<option value="100" selected>within 100 miles</option>' in page
+
+
+def test_the_states_of_my_license_are_one_press_away(client, as_alice, alice, stock):
+    User.objects.filter(pk=alice.pk).update(licensed_states=["TX", "CA"])
+    page = as_alice.get(f"{URL}?state=OH&sort=price").content.decode()
+    link = f'<a href="{URL}?state=CA&amp;state=TX&amp;sort=price">Only my licensed states</a>'
+    assert link in page
+    assert shown(as_alice.get(f"{URL}?state=CA&state=TX&sort=price")) == [
+        stock[n].public_id for n in ("old", "roof", "solar")
+    ]
+    assert "licensed states" not in Client().get(URL).content.decode()
 
 
 def test_the_form_keeps_what_is_chosen(client, stock):

@@ -4,16 +4,17 @@ from marketplace.leads.models import ZipCode
 
 # The import fills an empty table with all 42,789 codes, which only one test needs.
 FEW_ZIP_CODES = (
-    ("43215", "Columbus", "OH"),
-    ("02139", "Cambridge", "MA"),
-    ("10001", "New York", "NY"),
-    ("00901", "San Juan", "PR"),
-    ("09012", "APO", "AE"),
+    ("43215", "Columbus", "OH", 39.96, -83.0),
+    ("02139", "Cambridge", "MA", 42.36, -71.1),
+    ("10001", "New York", "NY", 40.75, -73.99),
+    ("00901", "San Juan", "PR", 18.46, -66.11),
+    ("09012", "APO", "AE", None, None),
 )
 
 
 def fill_zip_codes():
-    ZipCode.objects.bulk_create(ZipCode(code=code, city=city, state=state) for code, city, state in FEW_ZIP_CODES)
+    columns = ("code", "city", "state", "latitude", "longitude")
+    ZipCode.objects.bulk_create(ZipCode(**dict(zip(columns, place, strict=True))) for place in FEW_ZIP_CODES)
 
 
 @pytest.fixture
