@@ -36,6 +36,7 @@ class ZipCode(models.Model):
     state = models.CharField(max_length=2)
     latitude = models.FloatField(null=True)
     longitude = models.FloatField(null=True)
+    time_zone = models.CharField(max_length=40, blank=True)
 
     class Meta:
         indexes = [models.Index(Upper("city"), name="leads_zip_city")]  # as iexact asks
@@ -208,6 +209,7 @@ class Lead(models.Model):
     postal_code = models.CharField(max_length=5)
     latitude = models.FloatField(null=True, help_text="of the middle of the city")
     longitude = models.FloatField(null=True)
+    time_zone = models.CharField(max_length=40, blank=True, help_text="of the ZIP code")
     attributes = models.JSONField(default=dict, blank=True)
     asked_at = models.DateTimeField(help_text="when the person asked; age counts from here")
     listed_at = models.DateTimeField(null=True, help_text="when it went on sale")

@@ -57,6 +57,7 @@ class Contacts:
             "postal_code",
             "latitude",
             "longitude",
+            "time_zone",
             "attributes",
             "asked_at",
             "landing_page",

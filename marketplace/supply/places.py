@@ -13,10 +13,11 @@ SOLD_IN = dict(STATES)
 
 
 class Place(NamedTuple):
-    """City and state of a ZIP code, and the middle of that city, in degrees."""
+    """City, state and time zone of a ZIP code, and the middle of that city, in degrees."""
 
     city: str
     state: str
+    time_zone: str
     latitude: float | None
     longitude: float | None
 
@@ -34,6 +35,7 @@ def load_zip_codes() -> int:
                         # Military and a few other codes have no place on the map; the package says 0 there.
                         latitude=float(row["lat"]) or None,
                         longitude=float(row["long"]) or None,
+                        time_zone=row["timezone"],
                     )
                     for row in zipcodes.list_all()
                 ],
@@ -48,5 +50,6 @@ def places() -> dict[str, Place]:
     if not ZipCode.objects.exists():
         load_zip_codes()
     centres = city_centres()
-    codes = ZipCode.objects.values_list("code", "city", "state")
-    return {code: Place(city, state, *centres.get((city, state), (None, None))) for code, city, state in codes}
+    codes = ZipCode.objects.values_list("code", "city", "state", "time_zone")
+    nowhere = (None, None)
+    return {code: Place(city, state, zone, *centres.get((city, state), nowhere)) for code, city, state, zone in codes}

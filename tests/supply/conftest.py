@@ -4,16 +4,16 @@ from marketplace.leads.models import ZipCode
 
 # The import fills an empty table with all 42,789 codes, which only one test needs.
 FEW_ZIP_CODES = (
-    ("43215", "Columbus", "OH", 39.96, -83.0),
-    ("02139", "Cambridge", "MA", 42.36, -71.1),
-    ("10001", "New York", "NY", 40.75, -73.99),
-    ("00901", "San Juan", "PR", 18.46, -66.11),
-    ("09012", "APO", "AE", None, None),
+    ("43215", "Columbus", "OH", 39.96, -83.0, "America/New_York"),
+    ("02139", "Cambridge", "MA", 42.36, -71.1, "America/New_York"),
+    ("10001", "New York", "NY", 40.75, -73.99, "America/New_York"),
+    ("00901", "San Juan", "PR", 18.46, -66.11, "America/Puerto_Rico"),
+    ("09012", "APO", "AE", None, None, ""),
 )
 
 
 def fill_zip_codes():
-    columns = ("code", "city", "state", "latitude", "longitude")
+    columns = ("code", "city", "state", "latitude", "longitude", "time_zone")
     ZipCode.objects.bulk_create(ZipCode(**dict(zip(columns, place, strict=True))) for place in FEW_ZIP_CODES)
 
 

@@ -161,7 +161,7 @@ def test_the_headers_of_other_tools_are_recognised(tmp_path):
     lead = Lead.objects.select_related("supplier", "vertical").get()
     assert (lead.supplier.slug, lead.supplier_reference, lead.vertical.slug) == ("acme-leads", "l:99", "auto-insurance")
     assert (lead.slots_total, lead.postal_code) == (1, "43215")
-    assert (lead.latitude, lead.longitude) == (39.96, -83.0)
+    assert (lead.latitude, lead.longitude, lead.time_zone) == (39.96, -83.0, "America/New_York")
     contact = contact_of(lead)
     assert (contact.first_name, contact.last_name, contact.phone) == ("Ana María", "López", "+16145550123")
 

@@ -128,7 +128,8 @@ def test_the_whole_zip_table():
     found = places.places()
     assert len(found) == ZipCode.objects.count() == places.load_zip_codes() > 42_000
     assert found["43215"][:2] == ("Columbus", "OH")
-    assert found["43215"][2:] == pytest.approx((39.99, -82.99), abs=0.01)
+    assert found["43215"].time_zone == "America/New_York"
+    assert found["43215"][3:] == pytest.approx((39.99, -82.99), abs=0.01)
     assert found["43215"] == found["43201"], "the middle of the city, not of the ZIP code"
     assert found["02139"][:2] == ("Cambridge", "MA")
     assert {place.state for place in found.values()} >= set(places.SOLD_IN)

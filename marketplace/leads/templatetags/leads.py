@@ -1,6 +1,7 @@
 """How a lead is written on a page."""
 
 from collections.abc import Iterable
+from typing import Any
 from urllib.parse import urlsplit
 
 from django import template
@@ -9,6 +10,7 @@ from django.utils.safestring import SafeString
 
 from accounts.models import STATES
 from marketplace.core.templatetags.ui import icon
+from marketplace.leads import calling
 from marketplace.leads.models import Lead
 from marketplace.leads.verticals import label_of
 
@@ -72,6 +74,12 @@ def and_similar(lead: Lead, similar: Iterable[Lead]) -> list[Lead]:
 def state_name(code: str) -> str:
     """``"OH"`` → ``"Ohio"``; a code that is none stays."""
     return _STATES.get(code, code)
+
+
+@register.inclusion_tag("leads/call_time.html")
+def call_time(lead: Lead) -> dict[str, Any]:
+    """What time it is where the person is, and whether they may be called."""
+    return {"there": calling.call_time(lead)}
 
 
 @register.filter

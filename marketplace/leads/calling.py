@@ -1,0 +1,38 @@
+"""When a person may be called: from 8 am to 9 pm where they are (47 CFR 64.1200(c)(1))."""
+
+from dataclasses import dataclass
+from datetime import datetime, time
+from zoneinfo import ZoneInfo
+
+from marketplace.core import clock
+
+from .models import Lead
+
+EARLIEST, LATEST = time(8), time(21)
+
+
+@dataclass(frozen=True)
+class CallTime:
+    """The present moment on a person's clock."""
+
+    local: datetime
+
+    @property
+    def is_open(self) -> bool:
+        """Whether they may be called at this moment."""
+        return EARLIEST <= self.local.time() < LATEST
+
+    @property
+    def clock(self) -> str:
+        """``"8:05 am (EST)"``."""
+        return f"{self.local:%I:%M} {self.local:%p} ".lstrip("0").lower() + f"({self.local:%Z})"
+
+    @property
+    def opens(self) -> str:
+        """When they may be called again, in words."""
+        return "today at 8 am" if self.local.time() < EARLIEST else "tomorrow at 8 am"
+
+
+def call_time(lead: Lead) -> CallTime | None:
+    """What time it is where the person of ``lead`` lives; None if we do not know."""
+    return CallTime(clock.now().astimezone(ZoneInfo(lead.time_zone))) if lead.time_zone else None
