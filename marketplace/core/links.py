@@ -2,7 +2,7 @@
 
 from django.conf import settings
 from django.http import HttpRequest
-from django.urls import reverse
+from django.urls import Resolver404, resolve, reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 
 
@@ -22,3 +22,19 @@ def safe_next(request: HttpRequest, fallback: str) -> str:
     except ValueError:  # "//[" and its like are no addresses at all
         return fallback
     return there if is_ours else fallback
+
+
+def page_above(path: str) -> str:
+    """The page on which the form of ``path`` stands, if that address only takes forms: the nearest one above it."""
+    while path != "/":
+        path = path.rstrip("/").rpartition("/")[0] + "/"
+        if _shows_a_page(path):
+            return path
+    return "/"
+
+
+def _shows_a_page(path: str) -> bool:
+    try:
+        return getattr(resolve(path).func, "is_page", True)
+    except Resolver404:
+        return False

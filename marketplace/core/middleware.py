@@ -12,11 +12,12 @@ from csp.utils import build_policy
 from django.conf import settings
 from django.core.signals import got_request_exception
 from django.dispatch import receiver
-from django.http import HttpRequest, HttpResponse, HttpResponseNotFound
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseNotFound
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 
 from . import logs
+from .links import page_above
 from .refusals import Refusal, TooMany
 from .transactions import is_away
 
@@ -84,7 +85,7 @@ class ContentSecurityPolicy(CSPMiddleware):
 
 
 class answer_refusals:  # noqa: N801 - named like the functions beside it; a class only for process_exception
-    """A refusal nobody caught becomes a page with its sentence and status."""
+    """A refusal nobody caught becomes a page with its sentence and status; so do the bare answers of Django."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
@@ -94,6 +95,10 @@ class answer_refusals:  # noqa: N801 - named like the functions beside it; a cla
         if type(response) is HttpResponseNotFound:
             # With DEBUG Django answers with a list of all addresses; a demo shows what the site would.
             return render(request, "404.html", status=404)
+        if isinstance(response, HttpResponseNotAllowed):
+            page = render(request, "405.html", {"page": page_above(request.path)}, status=response.status_code)
+            page["Allow"] = response["Allow"]
+            return page
         return response
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:

@@ -10,8 +10,9 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.http import urlencode
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_safe
 
+from accounts.members import sent_by_members
 from accounts.models import User
 from marketplace.core import keyset
 from marketplace.core.csv_export import stream_csv
@@ -45,7 +46,10 @@ def buy_lead(request: HttpRequest, public_id: str) -> HttpResponse:
     """Confirm (GET) and buy (POST). What is not shown is never charged: the form carries the price that was seen."""
     lead = get_object_or_404(Lead.objects.shown().select_related("vertical"), public_id=public_id)
     if not request.user.is_authenticated:
-        return redirect_to_login(request.path, reverse("account_signup"))
+        # Only a member had the form; whoever follows a link may be new.
+        return redirect_to_login(
+            request.path, reverse("account_login" if request.method == "POST" else "account_signup")
+        )
     try:
         return _buy(request, request.user, lead) if request.method == "POST" else _confirm(request, request.user, lead)
     except EXPLAINED as refusal:
@@ -182,8 +186,7 @@ def _back(request: HttpRequest, purchase: Purchase) -> HttpResponse:
     return HttpResponseRedirect(safe_next(request, reverse("purchases:my_lead", args=[purchase.public_id])))
 
 
-@login_required
-@require_POST
+@sent_by_members
 def set_stage(request: HttpRequest, public_id: str) -> HttpResponse:
     """Say which stage the lead is in."""
     purchase = _mine(request, public_id)
@@ -195,8 +198,7 @@ def set_stage(request: HttpRequest, public_id: str) -> HttpResponse:
     return _back(request, purchase)
 
 
-@login_required
-@require_POST
+@sent_by_members
 def add_note(request: HttpRequest, public_id: str) -> HttpResponse:
     """Keep a note."""
     purchase = _mine(request, public_id)
@@ -207,8 +209,7 @@ def add_note(request: HttpRequest, public_id: str) -> HttpResponse:
     return redirect(f"{reverse('purchases:my_lead', args=[purchase.public_id])}#notes")
 
 
-@login_required
-@require_POST
+@sent_by_members
 def remove_note(request: HttpRequest, public_id: str, note_id: str) -> HttpResponse:
     """Remove a note; one that is gone already is no mistake."""
     purchase = _mine(request, public_id)

@@ -3,7 +3,7 @@
 import pytest
 
 from accounts.emails import account_exists
-from marketplace.core.links import absolute, safe_next
+from marketplace.core.links import absolute, page_above, safe_next
 from marketplace.mail.models import OutgoingEmail
 from marketplace.mail.services import render
 
@@ -39,3 +39,19 @@ def test_a_host_header_changes_no_mail(client, alice, settings):
     for row in OutgoingEmail.objects.all():
         message = render(row)
         assert "evil" not in message.body + str(message.alternatives) + message.extra_headers["Message-ID"]
+
+
+@pytest.mark.parametrize(
+    ("path", "page"),
+    [
+        ("/my-leads/abc/notes/", "/my-leads/abc/"),
+        ("/my-leads/abc/notes/def/remove/", "/my-leads/abc/"),  # .../notes/def/ is nothing, .../notes/ takes forms
+        ("/my-leads/abc/stage/", "/my-leads/abc/"),
+        ("/theme/", "/"),
+        ("/", "/"),
+        ("//", "/"),
+        ("/no/such/page", "/"),
+    ],
+)
+def test_the_page_of_a_form_is_the_nearest_above_it(path, page):
+    assert page_above(path) == page

@@ -35,3 +35,15 @@ def test_pages_of_members_are_not_stored(as_alice):
 
 def test_pages_of_visitors_may_be(client):
     assert "Cache-Control" not in client.get("/terms/")
+
+
+def test_a_bare_answer_to_a_wrong_method_becomes_a_page(client, as_alice):
+    """It names what is allowed, and leads back to the page whose form the address takes."""
+    response = client.get("/theme/")
+    assert (response.status_code, response["Allow"]) == (405, "POST")
+    assert "Nothing to open here" in response.text
+    assert response["Content-Security-Policy"]
+    response = as_alice.get("/my-leads/abc/notes/")
+    assert response.status_code == 405
+    assert 'href="/my-leads/abc/">Back to the page' in response.text
+    assert as_alice.put("/account/")["Allow"] == "GET, HEAD, POST"

@@ -139,3 +139,21 @@ def test_a_form_of_a_thousand_fields_is_refused(client):
 
 def test_a_host_that_is_not_ours_is_refused(client):
     assert client.get("/", headers={"Host": "evil.example"}).status_code == 400
+
+
+@pytest.mark.parametrize(
+    "path", ["/theme/", "/my-leads/abc/notes/", "/my-leads/abc/stage/", "/my-leads/abc/notes/def/remove/"]
+)
+def test_what_takes_forms_only_says_so_to_visitors_and_members(client, alice, path):
+    for _ in range(2):
+        page = client.get(path)
+        assert page.status_code == 405
+        assert "Nothing was changed" in page.text
+        assert 'href="/leads/"' in page.text
+        client.force_login(alice)
+
+
+def test_a_limit_leads_back_to_the_page(failing):
+    page = failing(TooMany(7))
+    assert '<a href="/">Open the page again</a>' in page.text
+    assert "mail from us" not in page.text

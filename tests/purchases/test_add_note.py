@@ -1,6 +1,9 @@
 """`POST /my-leads/<id>/notes/`: keep a note that only its writer sees."""
 
+from urllib.parse import quote
+
 import pytest
+from django.contrib.sessions.models import Session
 from django.urls import reverse
 
 from marketplace.purchases.models import Note
@@ -47,9 +50,17 @@ def test_others_do_not_exist(client, bob, purchase):
     assert not Note.objects.exists()
 
 
-def test_a_visitor_signs_in(client, purchase):
-    assert client.post(url(purchase), {"text": "x"})["Location"].startswith(reverse("account_login"))
+def test_who_was_signed_out_meanwhile_keeps_the_text_and_comes_back_to_the_lead(client, purchase):
+    """The address of the form shows no page, so nobody is led to it."""
+    response = client.post(url(purchase), {"text": "\nCall <b>Monday</b>"})
+    assert response.status_code == 403
+    assert "You were signed out. Nothing was saved." in response.text
+    assert ">\n\nCall &lt;b&gt;Monday&lt;/b&gt;</textarea>" in response.text
+    there = reverse("purchases:my_lead", args=[purchase.public_id])
+    assert f'href="{reverse("account_login")}?next={quote(there, safe="")}"' in response.text
+    assert "no-store" in response["Cache-Control"]
     assert not Note.objects.exists()
+    assert not Session.objects.exists(), "the text is kept nowhere"
 
 
 def test_reading_is_refused(as_alice, purchase):

@@ -106,12 +106,13 @@ def test_two_tabs_buy_once(as_alice, alice):
 # --- who may ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("method", ["get", "post"])
-def test_a_visitor_signs_up_and_comes_back(client, db, method):
+@pytest.mark.parametrize(("method", "door"), [("get", "account_signup"), ("post", "account_login")])
+def test_a_visitor_signs_up_or_in_and_comes_back(client, db, method, door):
+    """Who presses the button had the form, and so an account."""
     lead = make_lead()
     response = getattr(client, method)(url(lead))
     assert response.status_code == 302
-    assert response["Location"] == f"{reverse('account_signup')}?next={url(lead)}"
+    assert response["Location"] == f"{reverse(door)}?next={url(lead)}"
     assert not response.cookies
     assert not Purchase.objects.exists()
 

@@ -1,5 +1,7 @@
 """`POST /my-leads/<id>/notes/<note>/remove/`: a note goes for good."""
 
+from urllib.parse import quote
+
 from django.urls import reverse
 
 from marketplace.purchases.models import Note
@@ -45,7 +47,11 @@ def test_others_do_not_exist(client, bob, purchase):
 
 def test_a_visitor_signs_in(client, purchase):
     note = add_note(purchase, "mine")
-    assert client.post(url(purchase, note))["Location"].startswith(reverse("account_login"))
+    response = client.post(url(purchase, note))
+    assert response.status_code == 403
+    there = reverse("purchases:my_lead", args=[purchase.public_id])
+    assert f'href="{reverse("account_login")}?next={quote(there, safe="")}"' in response.text, "not notes/, a mere form"
+    assert "<textarea" not in response.text
     assert Note.objects.exists()
 
 

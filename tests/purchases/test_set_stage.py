@@ -1,5 +1,7 @@
 """`POST /my-leads/<id>/stage/`: say which stage a lead is in."""
 
+from urllib.parse import quote
+
 import pytest
 from django.test import Client
 from django.urls import reverse
@@ -71,8 +73,11 @@ def test_others_do_not_exist(client, bob, purchase):
     assert stage_of(purchase) == "new"
 
 
-def test_a_visitor_signs_in(client, purchase):
-    assert client.post(url(purchase), {"stage": "won"})["Location"].startswith(reverse("account_login"))
+def test_a_visitor_signs_in_and_comes_back_to_the_list_of_the_form(client, purchase):
+    response = client.post(url(purchase), {"stage": "won", "next": "/my-leads/?q=a&stage=new"})
+    assert response.status_code == 403
+    assert f'href="{reverse("account_login")}?next={quote("/my-leads/?q=a&stage=new", safe="")}"' in response.text
+    assert "elsewhere" not in client.post(url(purchase), {"next": "//elsewhere.example"}).text.split("<main")[1]
     assert stage_of(purchase) == "new"
 
 
