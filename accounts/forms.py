@@ -1,11 +1,14 @@
 """Sign-up, signing in, and the member's own data."""
 
+import re
 from functools import cache
 from typing import Any
 
 from allauth.account import forms as allauth
 from allauth.account.utils import complete_signup, get_next_redirect_url
+from allauth.core.internal.cryptokit import normalize_user_code
 from django import forms
+from django.contrib import messages
 from django.contrib.admin.forms import AdminAuthenticationForm
 from django.contrib.auth.hashers import make_password
 from django.core.exceptions import ValidationError
@@ -15,6 +18,8 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.html import format_html
 from phonenumber_field.formfields import PhoneNumberField
+from phonenumber_field.phonenumber import PhoneNumber, to_python
+from phonenumber_field.widgets import RegionalPhoneNumberWidget
 
 from privacy.policy.models import Document
 from privacy.policy.services import in_force
@@ -26,6 +31,7 @@ from .services import PROFILE
 from .validators import validate_handle
 
 EMAIL_LENGTH = User._meta.get_field("email").max_length
+HOME = 1  # the country code of the United States
 PASSWORD_HINT = "At least 12 characters. A few words work well."  # noqa: S105
 
 
@@ -34,7 +40,10 @@ class HandleField(forms.CharField):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(label="Public name", max_length=24, validators=[validate_handle], **kwargs)
-        self.help_text = "Shown instead of your name or email wherever others can see you."
+        self.help_text = (
+            "3 to 24 letters, digits, hyphens or underscores, a letter first. "
+            "Shown instead of your name or email wherever others can see you."
+        )
         self.widget.attrs.update(autocomplete="nickname", autocapitalize="none", spellcheck="false")
 
 
@@ -48,7 +57,8 @@ def refuse_taken(handle: str, *, owner: User | None = None) -> None:
     if owner is not None:
         others = others.exclude(pk=owner.pk)
     if others.exists():
-        raise ValidationError("Somebody has this name already. Choose another, or sign in if it is yours.")
+        advice = "Choose another, or sign in if it is yours." if owner is None else "Please choose another."
+        raise ValidationError(f"Somebody has this name already. {advice}")
 
 
 class PlainFields:
@@ -143,10 +153,18 @@ class SignInForm(PlainFields, allauth.LoginForm):
 
 class _CodeField(PlainFields):
     words = {"code": ("Code", "8 digits. Spaces do not matter.")}
+    is_a_try = False  # whether 8 digits were entered, right or wrong
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["code"].widget.attrs.update(inputmode="numeric", autocomplete="one-time-code", spellcheck="false")
+
+    def clean_code(self) -> str:
+        if not re.fullmatch("[0-9]{8}", normalize_user_code(self.cleaned_data["code"])):  # type: ignore[attr-defined]
+            raise ValidationError("Enter the 8 digits of the code. This did not count as a try.")
+        self.is_a_try = True
+        code: str = super().clean_code()  # type: ignore[misc]
+        return code
 
 
 class EmailCodeForm(_CodeField, allauth.ConfirmEmailVerificationCodeForm):
@@ -168,6 +186,8 @@ class ResetRequestForm(PlainFields, allauth.ResetPasswordForm):
         email: str = super().save(request, **kwargs)
         if self.users:
             resets.bind(request.session, self.users[0])
+        if "again" in request.POST:  # from the page of the code
+            messages.success(request, "We sent a new code. Earlier ones no longer work.")
         return email
 
 
@@ -208,11 +228,24 @@ class StaffSignInForm(AdminAuthenticationForm):
         return cleaned
 
 
+class PhoneWidget(RegionalPhoneNumberWidget):
+    """A phone number as people write it: at home without the country, from abroad with it and with spaces."""
+
+    def format_value(self, value: Any) -> str | None:
+        number = to_python(value, region=self.region)
+        if isinstance(number, PhoneNumber) and number.is_valid() and number.country_code != HOME:
+            return str(number.as_international)
+        shown: str | None = super().format_value(value)
+        return shown
+
+
 class ProfileForm(forms.ModelForm):
     """Everything a member told us, to see and to change (LR-35). Optional fields say what is missing without them."""
 
     handle = HandleField()
-    phone = PhoneNumberField(required=False, help_text="Optional. Without it we can answer you by email only.")
+    phone = PhoneNumberField(
+        required=False, widget=PhoneWidget, help_text="Optional. Without it we can answer you by email only."
+    )
     licensed_states = forms.MultipleChoiceField(
         required=False,
         choices=STATES,
@@ -240,6 +273,12 @@ class ProfileForm(forms.ModelForm):
         handle: str = self.cleaned_data["handle"]
         refuse_taken(handle, owner=self.instance)
         return handle
+
+    def clean_phone(self) -> PhoneNumber | str:
+        phone: PhoneNumber | str = self.cleaned_data["phone"]
+        if isinstance(phone, PhoneNumber) and phone.extension:  # the stored form of a number has no place for it
+            raise ValidationError("We cannot keep an extension. Give a number without one.")
+        return phone
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or self.cleaned_data

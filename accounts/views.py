@@ -1,17 +1,14 @@
 """The member's own data, and allauth's pages for signing up and in as the house wants them."""
 
-import math
-import time
 from collections.abc import Callable
 from functools import wraps
 
 from allauth.account import views as allauth
-from allauth.account.internal.flows.email_verification_by_code import EMAIL_VERIFICATION_CODE_SESSION_KEY
 from allauth.account.internal.flows.reauthentication import is_reauthentication_required
-from django.conf import settings
+from allauth.account.utils import get_next_redirect_url, passthrough_next_redirect_url
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.template.response import SimpleTemplateResponse
 from django.urls import reverse
@@ -19,12 +16,12 @@ from django.utils.http import urlencode
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
-from . import resets
+from . import pages, resets
 from .forms import ProfileForm
 from .models import User
 from .services import HandleTaken, change_profile
 
-View = Callable[..., HttpResponse]
+View = Callable[..., HttpResponseBase]
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -50,29 +47,29 @@ def profile(request: HttpRequest) -> HttpResponse:
 # --- allauth's pages --------------------------------------------------------------------------------------------------
 
 
-def _page(view: View, *, code: tuple[str, int] | None = None) -> View:
+def _page(view: View) -> View:
     """allauth's ``view`` as a page of this house: GET and POST only, 422 for a form with mistakes, and nothing that
-    browsers keep: a code's page names the email.
-
-    ``code`` is the session key of the process that waits for a code, and its seconds: the page tells the minutes left.
-    """
+    browsers keep: a code's page names the email. Who is sent to another door does not lose where they wanted to go."""
 
     @require_http_methods(["GET", "HEAD", "POST"])
     @never_cache
     @wraps(view)
-    def page(request: HttpRequest) -> HttpResponse:
+    def page(request: HttpRequest) -> HttpResponseBase:
         response = view(request)
         if isinstance(response, SimpleTemplateResponse) and not response.is_rendered:
-            context = response.context_data or {}
-            if context.get("form") is not None and context["form"].errors:
+            form = (response.context_data or {}).get("form")
+            if form is not None and form.errors:
                 response.status_code = 422
-            if code is not None:
-                key, seconds = code
-                left = request.session[key]["at"] + seconds - time.time()
-                response.context_data = context | {"minutes_left": max(1, math.ceil(left / 60))}
+        there = response.get("Location", "")
+        if there in _doors() and there != get_next_redirect_url(request):
+            response["Location"] = passthrough_next_redirect_url(request, there, "next")
         return response
 
     return page
+
+
+def _doors() -> set[str]:
+    return {reverse("account_login"), reverse("account_email_verification_sent")}
 
 
 @login_required
@@ -92,27 +89,22 @@ def _if_unchanged(view: View) -> View:
     """The steps after a reset code was asked for, as long as the account is what it was then."""
 
     @wraps(view)
-    def step(request: HttpRequest) -> HttpResponse:
+    def step(request: HttpRequest) -> HttpResponseBase:
         resets.forget_if_changed(request.session)
         return view(request)
 
     return step
 
 
-_reset_code = (resets.SESSION_KEY, settings.ACCOUNT_PASSWORD_RESET_BY_CODE_TIMEOUT)
-
-sign_up = _page(allauth.signup)
-sign_in = _page(allauth.login)
+sign_up = _page(pages.SignUp.as_view())
+sign_in = _page(pages.SignIn.as_view())
 sign_out = _page(allauth.logout)
 closed = _page(allauth.account_inactive)
-enter_code = _page(
-    allauth.email_verification_sent,
-    code=(EMAIL_VERIFICATION_CODE_SESSION_KEY, settings.ACCOUNT_EMAIL_VERIFICATION_BY_CODE_TIMEOUT),
-)
+enter_code = _page(pages.EnterCode.as_view())
 confirm_password = _page(allauth.reauthenticate)
 change_email = _page(_change_email)
 change_password = _page(allauth.password_change)
 reset_password = _page(allauth.password_reset)
-enter_reset_code = _page(_if_unchanged(allauth.confirm_password_reset_code), code=_reset_code)
+enter_reset_code = _page(_if_unchanged(pages.EnterResetCode.as_view()))
 set_new_password = _page(_if_unchanged(allauth.complete_password_reset))
 new_password_set = _page(allauth.password_reset_from_key_done)

@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from urllib.parse import quote
 
 import pytest
 import time_machine
@@ -47,6 +48,24 @@ def test_a_wrong_code_is_said_and_kept(visitor, signed_up, mails, code):
     assert not signed_up.is_verified
 
 
+@pytest.mark.parametrize("code", ["", "abcdefgh", "1234567", "123456789", "١٢٣٤٥٦٧٨", "1234567\x00", "x" * 5000])
+def test_what_cannot_be_a_code_is_no_try(visitor, signed_up, mails, code):
+    for _ in range(4):
+        response = visitor.post(ENTER_CODE, {"code": code})
+        assert response.status_code == 422
+        assert "You have 3 tries left." in response.text
+    visitor.post(ENTER_CODE, {"code": code_of(mails()[0])})
+    signed_up.refresh_from_db()
+    assert signed_up.is_verified
+
+
+def test_the_page_tells_how_many_tries_are_left(visitor, signed_up):
+    assert "You have 3 tries left." in visitor.get(ENTER_CODE).text
+    assert "You have 2 tries left." in visitor.post(ENTER_CODE, {"code": WRONG}).text
+    assert "You have 1 try left." in visitor.post(ENTER_CODE, {"code": WRONG}).text
+    assert "You have 1 try left." in visitor.get(ENTER_CODE).text
+
+
 def test_the_third_wrong_code_ends_it(visitor, signed_up, mails):
     code = code_of(mails()[0])
     assert [visitor.post(ENTER_CODE, {"code": WRONG}).status_code for _ in range(2)] == [422, 422]
@@ -85,6 +104,7 @@ def test_a_new_code_ends_the_old_one(visitor, signed_up, mails):
     cache.clear()  # 10 seconds later
     response = visitor.post(ENTER_CODE, {"action": "resend"})
     assert (response.status_code, response["Location"]) == (302, ENTER_CODE)
+    assert "We sent a new code." in visitor.get(ENTER_CODE).text
     (again,) = mails()
     assert again.to == [signed_up.email]
     assert visitor.post(ENTER_CODE, {"code": old}).status_code == 422
@@ -99,10 +119,39 @@ def test_two_new_codes_at_most(visitor, signed_up, mails):
     assert "Send a new code" not in visitor.get(ENTER_CODE).text
 
 
-def test_asking_again_at_once_is_too_fast(visitor, signed_up):
-    response = visitor.post(ENTER_CODE, {"action": "resend"})
-    assert response.status_code == 429
-    assert int(response["Retry-After"]) > 0
+def test_asking_again_at_once_is_too_fast_and_stays_on_the_page(visitor, signed_up, mails):
+    for _ in range(2):
+        response = visitor.post(ENTER_CODE, {"action": "resend", "next": "/terms/"})
+        assert response.status_code == 429
+        assert 0 < int(response["Retry-After"]) <= 10
+        assert f"You can try again in {response['Retry-After']} second" in response.text
+        assert '<input type="text" name="code"' in response.text
+        assert 'name="next" value="/terms/"' in response.text
+        session = visitor.session
+        session["something"] = "to keep"
+        session.save()
+    (welcome,) = mails()
+    visitor.post(ENTER_CODE, {"code": code_of(welcome)})
+    signed_up.refresh_from_db()
+    assert signed_up.is_verified, "the code in the mail is still the one"
+
+
+@pytest.mark.parametrize("wanted", ["/wallet/", "/my-leads/?q=x"])
+def test_where_one_wanted_to_go_survives(visitor, signed_up, mails, wanted):
+    """A newcomer opens a page of members before the code was entered."""
+    door = visitor.get(wanted)["Location"]
+    assert door.startswith(SIGN_IN)
+    page = visitor.get(door)
+    assert page["Location"] == f"{ENTER_CODE}?next={quote(wanted, safe='')}"
+    assert f'name="next" value="{wanted}"' in visitor.get(page["Location"]).text
+    response = visitor.post(ENTER_CODE, {"code": code_of(mails()[0]), "next": wanted})
+    assert response["Location"] == wanted
+
+
+def test_it_survives_the_third_wrong_code(visitor, signed_up):
+    for _ in range(3):
+        response = visitor.post(ENTER_CODE, {"code": WRONG, "next": "/wallet/"})
+    assert response["Location"] == f"{SIGN_IN}?next=%2Fwallet%2F"
 
 
 def test_one_can_start_over_with_another_address(visitor, signed_up):

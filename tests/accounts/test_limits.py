@@ -42,8 +42,31 @@ def test_it_works(visitor, alice):
     last = answers[-1]
     assert 290 <= int(last["Retry-After"]) <= 300
     assert "A moment, please" in last.text
-    assert "5 minutes" in last.text
+    assert "You can try again in 5 minutes." in last.text
     assert "Retry-After" not in answers[0]
+
+
+def test_signing_in_too_often_keeps_the_form(visitor, alice):
+    for _ in range(5):
+        visitor.post(SIGN_IN, WRONG)
+    page = visitor.post(SIGN_IN, WRONG | {"remember": "on", "next": "/terms/"})
+    assert page.status_code == 429
+    assert 'value="alice@example.com"' in page.text
+    assert " checked" in page.text
+    assert 'name="next" value="/terms/"' in page.text
+    assert f'href="{RESET}?next=%2Fterms%2F"' in page.text
+    assert "wrong wrong" not in page.text
+    assert "mail from us" not in page.text
+    assert page.text.count('role="alert"') == 1
+
+
+def test_another_code_for_a_password_too_soon_leads_back(visitor, alice):
+    for _ in range(5):
+        visitor.post(RESET, {"email": alice.email})
+    page = visitor.post(RESET, {"email": alice.email, "again": "1", "next": "/terms/"})
+    assert page.status_code == 429
+    assert "If you wait for a mail from us" in page.text
+    assert f'<a href="{RESET}?next=%2Fterms%2F">Open the page again</a>' in page.text
 
 
 # How each page is pressed until it refuses: who presses, how often at most, with what, and the seconds of its limit.

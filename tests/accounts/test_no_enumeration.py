@@ -75,6 +75,7 @@ SIGNING_UP = [
     sign_up,
     look(ENTER_CODE),
     look(SIGN_UP),
+    post(ENTER_CODE, code="letters"),
     *[post(ENTER_CODE, code=WRONG)] * 3,
     look(SIGN_IN),
     look(ENTER_CODE),
@@ -98,6 +99,9 @@ CHANGING_ONES_MIND = [sign_up, post(ENTER_CODE, action="change", email="other@ex
 SIGNING_IN = [post(SIGN_IN, login="EMAIL", password="wrong wrong wrong")] * 7
 RESETTING = [
     post(RESET, email="EMAIL", next="/terms/"),
+    look(ENTER_RESET_CODE),
+    post(ENTER_RESET_CODE, code="letters"),
+    post(RESET, email="EMAIL", again="1"),
     look(ENTER_RESET_CODE),
     *[post(ENTER_RESET_CODE, code=WRONG)] * 3,
     look(SIGN_IN),
@@ -154,13 +158,13 @@ def test_the_journeys_go_where_they_should(hashes):
     """Else two equal dead ends would prove nothing."""
     statuses = {name: [step[0][0] for step in journey(steps, KNOWN, hashes)] for name, steps in JOURNEYS.items()}
     assert statuses == {
-        "signing up": [302, 200, 302, 422, 422, 302, 200, 302],
+        "signing up": [302, 200, 302, 422, 422, 422, 302, 200, 302],
         "signing up twice": [302, 429],
         "trying the name again": [302, 302, 429],
         "asking for codes": [302, 429, 302, 200, 302, 422, 200],
         "asking for a change": [302, 422, 200],
         "signing in": [422] * 5 + [429] * 2,
-        "resetting": [302, 200, 422, 422, 302, 200, 302, 302, 302, 302, 429],
+        "resetting": [302, 200, 422, 302, 200, 422, 422, 302, 200, 302, 302, 302, 429, 429],
     }
 
 

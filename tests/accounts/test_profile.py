@@ -90,6 +90,8 @@ def test_the_time_zone_is_used(as_alice, alice):
         ({"handle": "bob"}, "handle"),
         ({"handle": "admin"}, "handle"),
         ({"phone": "12"}, "phone"),
+        ({"phone": "(712) 555-0131 x12"}, "phone"),
+        ({"phone": "+44 20 7946 0958 ext. 3"}, "phone"),
         ({"phone": "", "preferred_channel": "phone"}, "phone"),
         ({"preferred_channel": "pigeon"}, "preferred_channel"),
         ({"licensed_states": ["OH", "XX"]}, "licensed_states"),
@@ -107,6 +109,38 @@ def test_a_mistake_is_said_and_everything_kept(as_alice, alice, bob, given, fiel
         assert response.context["form"][name].value() == value
     alice.refresh_from_db()
     assert alice.handle == "Alice"
+
+
+def test_an_extension_is_refused_and_kept_to_see(as_alice):
+    """The stored number has no place for it, and dropping it silently leads to the wrong person."""
+    page = as_alice.post(PROFILE, MOST | {"phone": "(712) 555-0131 x12"}).text
+    assert "We cannot keep an extension. Give a number without one." in page
+    assert 'value="(712) 555-0131 ext. 12"' in page
+
+
+@pytest.mark.parametrize(
+    ("typed", "stored", "shown"),
+    [
+        ("+44 2079460958", "+442079460958", "+44 20 7946 0958"),
+        ("+1 204 234 5678", "+12042345678", "(204) 234-5678"),
+        ("6145550123", "+16145550123", "(614) 555-0123"),
+    ],
+)
+def test_a_number_is_shown_as_people_write_it(as_alice, alice, typed, stored, shown):
+    as_alice.post(PROFILE, MOST | {"phone": typed})
+    alice.refresh_from_db()
+    assert str(alice.phone) == stored
+    assert f'value="{shown}"' in as_alice.get(PROFILE).text
+    assert as_alice.post(PROFILE, MOST | {"phone": shown}).status_code == 302
+    alice.refresh_from_db()
+    assert str(alice.phone) == stored
+
+
+def test_the_rules_of_a_name_are_said_before_and_a_member_is_not_told_to_sign_in(as_alice, bob):
+    assert "3 to 24 letters, digits, hyphens or underscores, a letter first." in as_alice.get(PROFILE).text
+    page = as_alice.post(PROFILE, LEAST | {"handle": "bob"}).text
+    assert "Somebody has this name already. Please choose another." in page
+    assert "sign in if" not in page
 
 
 def test_a_refused_change_does_not_show_elsewhere_on_the_page(as_alice, alice):

@@ -112,6 +112,23 @@ def test_a_new_code_ends_the_old_one(visitor, alice, mails):
     assert visitor.post(ENTER_RESET_CODE, {"code": new})["Location"] == NEW_PASSWORD
 
 
+def test_the_page_says_that_a_new_code_was_sent(visitor, alice, mails):
+    asked(visitor, mails, alice)
+    page = visitor.get(ENTER_RESET_CODE).text
+    assert "We sent a new code" not in page
+    assert '<input type="hidden" name="again" value="1">' in page
+    page = visitor.post(RESET, {"email": alice.email, "again": "1"}, follow=True)
+    assert "We sent a new code. Earlier ones no longer work." in page.text
+
+
+def test_only_eight_wrong_digits_are_a_try(visitor, alice, mails):
+    code = asked(visitor, mails, alice)
+    for typed in ("", "letters", "1234567", "123456789"):
+        assert "You have 3 tries left." in visitor.post(ENTER_RESET_CODE, {"code": typed}).text
+    assert "You have 2 tries left." in visitor.post(ENTER_RESET_CODE, {"code": "00000000"}).text
+    assert visitor.post(ENTER_RESET_CODE, {"code": code})["Location"] == NEW_PASSWORD
+
+
 def test_three_wrong_codes_end_it(visitor, alice, mails):
     code = asked(visitor, mails, alice)
     answers = [visitor.post(ENTER_RESET_CODE, {"code": "00000000"}).status_code for _ in range(3)]

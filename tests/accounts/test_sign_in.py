@@ -96,6 +96,14 @@ def test_one_ends_up_where_one_wanted(visitor, alice):
     )
 
 
+def test_the_door_itself_is_nowhere_to_end_up(visitor, alice):
+    """No circle: signed in, the page of signing in leads on."""
+    entered = {"login": alice.email, "password": PASSWORD, "next": SIGN_IN}
+    response = visitor.post(SIGN_IN, entered, follow=True)
+    assert response.status_code == 200
+    assert response.redirect_chain[-1] == (reverse("leads:catalogue"), 302)
+
+
 @pytest.mark.parametrize(
     "evil",
     [

@@ -186,6 +186,20 @@ def test_the_lead_one_wanted_survives(visitor, mails):
     assert response["Location"] == wanted
 
 
+def test_who_wants_a_lead_is_told_so_and_may_sign_in_instead(visitor):
+    wanted = {"next": "/leads/abc/buy/"}
+    for page in (visitor.get(SIGN_UP, wanted), visitor.post(SIGN_UP, newcomer(password1="short") | wanted)):
+        assert "<h1>Sign up to buy this lead</h1>" in page.text
+        door = f'<a class="btn btn-line" href="{SIGN_IN}?next=%2Fleads%2Fabc%2Fbuy%2F">Sign in</a>'
+        assert f"Have an account? {door}" in page.text
+
+
+@pytest.mark.parametrize("wanted", ["", "/terms/", "/leads/abc/", "//evil.example/leads/abc/buy/", *NO_ADDRESSES])
+def test_nobody_else_is(visitor, wanted):
+    page = visitor.get(SIGN_UP, {"next": wanted})
+    assert "<h1>Sign up</h1>" in page.text
+
+
 @pytest.mark.parametrize(
     "evil",
     [
