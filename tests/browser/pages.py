@@ -240,6 +240,7 @@ def _entrance(stack: Stack):
     fields = {"email": email, "handle": "Iris", "password1": password, "adult": "on", "terms": "on"}
     code = browser.submit(browser.get("/accounts/signup/"), "signup", **fields)
     yield "sign-up code", code
+    yield "sign-up code, asked for again", _sent(browser, code, code.url, 429, action="resend")
     yield "sign-up code, wrong", browser.submit(code, "confirm-email", 422, code="00000000")
     browser.submit(code, "confirm-email", code=stack.code_for(email))
 
@@ -303,12 +304,27 @@ def _errors(stack: Stack, facts: dict):
     elsewhere = {"Origin": "https://elsewhere.example"}
     yield "403", visitor.http.post(f"{stack.url}/theme/", data={"theme": "dark"}, headers=elsewhere, timeout=15)
     yield "404", visitor.get("/nowhere/", 404)
+    yield "405", visitor.get(f"/my-leads/{facts['bought']}/notes/", 405)
     yield "refusal", una.get("/wallet/add/", 403)
-    page = visitor.get("/accounts/login/")
+    page, notes = visitor.get("/accounts/login/"), f"{stack.url}/my-leads/{facts['bought']}/notes/"
+    yield "signed out meanwhile", _sent(visitor, page, notes, 403, text="Call back on Friday.\nAsks for a quote.")
     wrong = {"login": "somebody@example.org", "password": "wrong password"}
     for _ in range(5):
         visitor.submit(page, "login", 422, **wrong)
-    yield "429", visitor.submit(page, "login", 429, **wrong)
+    yield "sign-in, too often", visitor.submit(page, "login", 429, **wrong)
+    page = visitor.get("/accounts/password/reset/")
+    for _ in range(5):
+        visitor.submit(page, "reset", email="somebody@example.org")
+    yield "429", visitor.submit(page, "reset", 429, email="somebody@example.org")
+
+
+def _sent(browser: Browser, page: requests.Response, to: str, status: int, **fields: str) -> requests.Response:
+    """The answer to ``fields``, sent with the token of ``page`` to an address of which it need not show the form."""
+    token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page.text)
+    assert token
+    answer = browser.http.post(to, data={"csrfmiddlewaretoken": token[1]} | fields, timeout=15)
+    assert answer.status_code == status, (to, answer.status_code)
+    return answer
 
 
 def _static(like: requests.Response) -> list[Answer]:
