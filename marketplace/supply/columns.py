@@ -66,6 +66,9 @@ _RANK = {alias: rank for name, aliases in FIELDS.items() for rank, alias in enum
 _GROUPS = re.compile(r"(?:insurance|mortgage|property|vehicle|utility\.electric)\.[a-z0-9_.]{1,30}")
 
 REQUIRED = ("phone_1", "postal_code", "source_timestamp")
+NAMES = ("last_name", "first_name", "full_name")  # one of them is enough
+# What a lead has to have before it may be on sale (DX-16); without it, it is taken in and waits on hold.
+NEEDED_FOR_SALE = ("consent_text", "consent_at", "consent_page", "origin_site", "origin_policy_url")
 # Names are searched without their separators, because tools also write DateOfBirth and CARDNO; short words that may be
 # part of longer ones (dob in "adobe roof") count only where they stand alone.
 # Numbers that steal a person's identity or money. A file that has them is refused as a whole (PRODUCT, "Lead").
@@ -180,12 +183,11 @@ def _kept(keep: Sequence[str], names: Sequence[str]) -> set[str]:
 
 
 def _check_required(fields: dict[str, int], *, has_vertical: bool) -> None:
+    """All that is missing is named at once, so that a file is mended in one go."""
     missing = [name for name in REQUIRED if name not in fields]
-    if not {"first_name", "last_name", "full_name"} & set(fields):
-        missing.append("last_name")
+    if not set(NAMES) & set(fields):
+        missing.append("last_name (or first_name or full_name)")
+    if "vertical" not in fields and not has_vertical:
+        missing.append("vertical (or say --vertical, for all rows)")
     if missing:
         raise FileRefused(f"The file lacks these columns: {', '.join(missing)}.")
-    if "vertical" not in fields and not has_vertical:
-        raise FileRefused(
-            "The file does not say which vertical its leads are for. Add a column vertical, or --vertical."
-        )

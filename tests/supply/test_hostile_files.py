@@ -53,7 +53,10 @@ REFUSED = {
     "a compressed file": (gzip.compress(HEADER), "a compressed file"),
     "a PDF": (b"%PDF-1.7\n", "a PDF"),
     "one name twice": (HEADER + b",Phone-1\n", "Columns 4 and 22 have the same name"),
-    "missing columns": (b"first_name,last_name,email\n", "lacks these columns: phone_1, postal_code, source_timestamp"),
+    "missing columns": (
+        b"email,city\n",
+        "lacks these columns: phone_1, postal_code, source_timestamp, last_name (or first_name or full_name), vertical",
+    ),
     "no name column": (b"phone_1,postal_code,source_timestamp,vertical\n", "lacks these columns: last_name"),
     "10,000 columns": (HEADER + b"," + b",".join(b"c%d" % n for n in range(10_000)), "columns; at most 200 are read"),
     "a quote never closed": (HEADER + b"\n" + GOOD + b'\n"Ana,1\n2\n', "A quote in the row on line 3 is never closed"),

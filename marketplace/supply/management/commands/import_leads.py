@@ -1,22 +1,56 @@
 """``manage.py import_leads FILE``: take a supplier's file in and say what became of every row."""
 
 import csv
-from argparse import ArgumentParser
+import textwrap
+from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand, CommandError, DjangoHelpFormatter
 
 from marketplace.core.refusals import Busy
+from marketplace.leads.verticals import LABELS
+from marketplace.supply.columns import FIELDS, NEEDED_FOR_SALE, REQUIRED
 from marketplace.supply.models import ImportBatch
 from marketplace.supply.refusals import FileRefused
 from marketplace.supply.services import import_file
+
+
+def _list(names: Iterable[str]) -> str:
+    lines = textwrap.wrap(
+        ", ".join(names),
+        78,
+        initial_indent="  ",
+        subsequent_indent="  ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return "\n".join(lines)
+
+
+def _columns() -> str:
+    """The columns a file may have, for the end of the help."""
+    always = [*REQUIRED, "last_name (or first_name or full_name)", "vertical (or --vertical)"]
+    named = {*REQUIRED, *NEEDED_FOR_SALE, "last_name", "vertical"}
+    others = [name for name in FIELDS if name not in named]
+    return (
+        f"columns needed in every file:\n{_list(always)}\n\n"
+        f"needed for a lead to be sold; without them it waits on hold:\n{_list(NEEDED_FOR_SALE)}\n\n"
+        f"also read:\n{_list([*others, *LABELS])}\n\n"
+        "What each holds, the other names it may have and an example: docs/importing.md"
+    )
+
+
+class HelpFormatter(DjangoHelpFormatter, RawDescriptionHelpFormatter):
+    """Keeps the lines of the list of columns."""
 
 
 class Command(BaseCommand):
     help = "Import a CSV file of leads. Safe to stop and to run again: the same file twice changes nothing."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.formatter_class, parser.epilog = HelpFormatter, _columns()
         parser.add_argument("file", help="CSV in UTF-8 or Windows-1252, separated by comma, semicolon or tab")
         parser.add_argument("--supplier", default="", help="who delivered the rows that name no supplier")
         parser.add_argument("--vertical", default="", help="what the rows that name no vertical are for")
