@@ -2,12 +2,14 @@
 
 from django.conf import settings
 from django.contrib import admin
+from django.contrib.sitemaps.views import sitemap
 from django.urls import include, path
 from django.views.generic import RedirectView
 
 from accounts.urls import entrance
 
 from . import views
+from .sitemaps import SITEMAPS
 
 urlpatterns = [
     path("", views.home, name="home"),
@@ -17,10 +19,14 @@ urlpatterns = [
     path("", include("marketplace.purchases.urls")),
     path("", include("marketplace.wallet.urls")),
     path("accounts/", include(entrance)),
+    path("help/buying/", views.how_buying_works, name="how_buying_works"),
+    path("help/leads/", views.what_a_lead_shows, name="what_a_lead_shows"),
+    path("help/prices/", views.why_trust_a_price, name="why_trust_a_price"),
     path("theme/", views.choose_theme, name="choose_theme"),
     path("livez", views.livez, name="livez"),
     path("readyz", views.readyz, name="readyz"),
     path("robots.txt", views.robots, name="robots"),
+    path("sitemap.xml", sitemap, {"sitemaps": SITEMAPS}, name="sitemap"),
     # The admin's own page knows neither the limit on tries nor the mail about a new password.
     path("admin/password_change/", RedirectView.as_view(pattern_name="account_change_password")),
     path("admin/", admin.site.urls),

@@ -1,4 +1,4 @@
-"""The home page, health, the colour scheme, error pages, and the demo's mailbox."""
+"""The home page, help, health, the colour scheme, error pages, and the demo's mailbox."""
 
 import email
 import email.policy
@@ -23,16 +23,17 @@ from accounts.limits import seconds_left
 from accounts.services import choose_theme as keep_theme
 from marketplace.core import clock, heartbeat
 from marketplace.core.context import THEMES
-from marketplace.core.links import safe_next
+from marketplace.core.links import absolute, safe_next
 from marketplace.core.middleware import database_away, static_page
 from marketplace.core.origin import refuse_foreign
 from marketplace.core.refusals import TooMany
 from marketplace.core.transactions import is_away
+from marketplace.leads import pricing
 from marketplace.leads.forms import COUNTED
 from marketplace.leads.models import Lead, Vertical
 from marketplace.mail.models import OutgoingEmail
 from marketplace.wallet import gateway
-from marketplace.wallet.models import MINIMUM_CENTS, EventCursor
+from marketplace.wallet.models import MAXIMUM_CENTS, MINIMUM_CENTS, EventCursor
 
 A_YEAR = 365 * 24 * 3600
 MAIL_IS_LATE = timedelta(minutes=5)  # no worker looks for what is due
@@ -57,6 +58,47 @@ def _counted(leads: QuerySet[Lead]) -> str:
     """The number of ``leads`` as people write it, ``"1,000+"`` when there are more."""
     number = leads[: COUNTED + 1].count()
     return f"{COUNTED:,}+" if number > COUNTED else f"{number:,}"
+
+
+HELP = {
+    "how_buying_works": "How buying works",
+    "what_a_lead_shows": "What a lead shows",
+    "why_trust_a_price": "Why you can trust a price",
+}
+
+
+def _help(request: HttpRequest, name: str, **context: object) -> HttpResponse:
+    others = [(other, title) for other, title in HELP.items() if other != name]
+    return render(request, f"{name}.html", {"heading": HELP[name], "others": others, **context})
+
+
+@require_safe
+def how_buying_works(request: HttpRequest) -> HttpResponse:
+    """From signing up to the contact."""
+    return _help(request, "how_buying_works", minimum=MINIMUM_CENTS, maximum=MAXIMUM_CENTS)
+
+
+@require_safe
+def what_a_lead_shows(request: HttpRequest) -> HttpResponse:
+    """What is seen before buying and after."""
+    return _help(request, "what_a_lead_shows")
+
+
+@require_safe
+def why_trust_a_price(request: HttpRequest) -> HttpResponse:
+    """How prices are made, from the very figures that make them."""
+    verticals = list(Vertical.objects.all())
+    factors = [vertical.exclusive_percent for vertical in verticals] or [100]
+    return _help(
+        request,
+        "why_trust_a_price",
+        verticals=verticals,
+        points=pricing.POINTS,
+        bands=pricing.AGE_BANDS,
+        floor=pricing.MINIMUM_CENTS,
+        least_exclusive=min(factors),
+        most_exclusive=max(factors),
+    )
 
 
 @csrf_exempt
@@ -114,7 +156,7 @@ def _lacks_help() -> bool:
 def robots(request: HttpRequest) -> HttpResponse:
     """What search engines may read: nothing behind sign-in."""
     closed = ["/admin/", "/account", "/wallet/", "/my-leads/", "/demo/"]
-    lines = ["User-agent: *", *(f"Disallow: {path}" for path in closed)]
+    lines = ["User-agent: *", *(f"Disallow: {path}" for path in closed), f"Sitemap: {absolute('sitemap')}"]
     return HttpResponse("\n".join(lines) + "\n", content_type="text/plain")
 
 

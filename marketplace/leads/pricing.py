@@ -31,6 +31,11 @@ AGE_BANDS = (
 GRADE_POINTS = {"A": 40, "B": 25, "C": 10}
 CERTIFICATE_POINTS = 25
 COMPLETE_POINTS = 35
+POINTS = (
+    *((f"Supplier with grade {grade}", number) for grade, number in GRADE_POINTS.items()),
+    ("Independent certificate of consent", CERTIFICATE_POINTS),
+    ("Every question answered (part of it for some)", COMPLETE_POINTS),
+)
 
 
 def age_band(asked_at: datetime, now: datetime) -> int | None:
