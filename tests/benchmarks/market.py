@@ -22,11 +22,11 @@ INSERT INTO leads_consentwording (sha256, text) VALUES ('{zeros}', 'I agree');
 INSERT INTO leads_consent (id, wording_id, given_at, page, named_sellers, provider, certificate_url)
     SELECT n, (SELECT max(id) FROM leads_consentwording), now(), 'https://quotes.example.net/', '', '', ''
     FROM generate_series(1, {leads}) n;
-INSERT INTO leads_lead (id, public_id, vertical_id, supplier_id, supplier_reference, city, state, postal_code,
+INSERT INTO leads_lead (id, public_id, vertical_id, supplier_id, supplier_reference, city, state, postal_code, time_zone,
         attributes, asked_at, listed_at, status, slots_total, slots_sold, base_cents, price_cents, age_band,
         origin_site, origin_policy_url, landing_page, original_source, consent_id, is_certified)
     SELECT n, 'bench' || n, (SELECT min(id) FROM leads_vertical) + n % 10, (SELECT max(id) FROM leads_supplier), '',
-        'Columbus', (ARRAY['OH','IN','TX','CA','FL','NY'])[1 + n % 6], '43215', '{{}}', now() - n * interval '20 s',
+        'Columbus', (ARRAY['OH','IN','TX','CA','FL','NY'])[1 + n % 6], '43215', 'America/New_York', '{{}}', now() - n * interval '20 s',
         now() - n * interval '20 s', 'open', 3, 0, {price}, {price}, 0, 'quotes.example.net',
         'https://quotes.example.net/privacy', '', '', n, false
     FROM generate_series(1, {leads}) n;
@@ -133,7 +133,10 @@ SELECT c.lead_id, p.public_id FROM leads_leadcontact c
 _CLAIM = """
 UPDATE leads_lead SET slots_sold = slots_sold + 1,
     status = CASE WHEN slots_sold + 1 = slots_total THEN 'sold' ELSE status END
-    WHERE id = :l AND status = 'open' AND slots_sold < slots_total AND price_cents = {price} RETURNING slots_sold \\gset
+    WHERE id = :l AND status = 'open' AND slots_sold < slots_total AND price_cents = {price}
+    AND NOT EXISTS (SELECT 1 FROM leads_consent c WHERE c.id = leads_lead.consent_id
+        AND (c.revoked_at IS NOT NULL OR c.expires_at <= now()))
+    RETURNING slots_sold \\gset
 """
 _WRITE = """
 INSERT INTO purchases_order (public_id, buyer_id, key, request_hash, created_at)
