@@ -22,13 +22,13 @@ INSERT INTO leads_consentwording (sha256, text) VALUES ('{zeros}', 'I agree');
 INSERT INTO leads_consent (id, wording_id, given_at, page, named_sellers, provider, certificate_url)
     SELECT n, (SELECT max(id) FROM leads_consentwording), now(), 'https://quotes.example.net/', '', '', ''
     FROM generate_series(1, {leads}) n;
-INSERT INTO leads_lead (id, public_id, vertical_id, supplier_id, supplier_reference, city, state, postal_code, time_zone,
-        attributes, asked_at, listed_at, status, slots_total, slots_sold, base_cents, price_cents, age_band,
+INSERT INTO leads_lead (id, public_id, vertical_id, supplier_id, supplier_reference, city, state, postal_code,
+        time_zone, attributes, asked_at, listed_at, status, slots_total, slots_sold, base_cents, price_cents, age_band,
         origin_site, origin_policy_url, landing_page, original_source, consent_id, is_certified)
     SELECT n, 'bench' || n, (SELECT min(id) FROM leads_vertical) + n % 10, (SELECT max(id) FROM leads_supplier), '',
-        'Columbus', (ARRAY['OH','IN','TX','CA','FL','NY'])[1 + n % 6], '43215', 'America/New_York', '{{}}', now() - n * interval '20 s',
-        now() - n * interval '20 s', 'open', 3, 0, {price}, {price}, 0, 'quotes.example.net',
-        'https://quotes.example.net/privacy', '', '', n, false
+        'Columbus', (ARRAY['OH','IN','TX','CA','FL','NY'])[1 + n % 6], '43215',
+        'America/New_York', '{{}}', now() - n * interval '20 s', now() - n * interval '20 s', 'open', 3, 0,
+        {price}, {price}, 0, 'quotes.example.net', 'https://quotes.example.net/privacy', '', '', n, false
     FROM generate_series(1, {leads}) n;
 INSERT INTO leads_leadcontact (lead_id, sealed, phone_digest, email_digest, first_name_digest, last_name_digest)
     SELECT n, '', md5('p' || n) || md5('q' || n), md5('e' || n) || md5('f' || n), md5('n' || n % 5000),
