@@ -35,6 +35,7 @@ def lead(**changes):
     given = {
         "public_id": "a", "vertical_id": Vertical.objects.first().pk, "supplier_id": supplier.pk,
         "supplier_reference": HOSTILE[:80], "city": "Columbus", "state": "OH", "postal_code": "43215",
+        "time_zone": "America/New_York",
         "attributes": {"question": HOSTILE, "number": 2}, "asked_at": clock.now(), "listed_at": None, "status": "held",
         "slots_total": 2, "slots_sold": 0, "base_cents": 1500, "price_cents": 1500, "age_band": 0, "origin_site": "",
         "origin_policy_url": "", "landing_page": "", "original_source": "", "is_certified": True, "consent_id": None,
