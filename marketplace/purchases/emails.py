@@ -23,6 +23,8 @@ def receipt(order: Order, purchases: Sequence[Purchase], *, balance: int) -> Non
                     "what": f"{purchase.lead.vertical.name}, {purchase.lead.city} {purchase.lead.state}",
                     "price": dollars(purchase.price_cents),
                     "url": absolute("purchases:my_lead", purchase.public_id),
+                    "lead": purchase.lead.public_id,
+                    "purchase": purchase.public_id,
                 }
                 for purchase in purchases
             ],

@@ -25,6 +25,7 @@ from . import emails
 from .models import Note, Order, Purchase
 
 SAME_PERSON_DAYS = 90
+PREFIX = "purchase:"  # of a purchase's reference in the ledger
 
 
 class AlreadyBought(Refusal):
@@ -210,15 +211,15 @@ def offer_lead(buyer: User, lead: Lead) -> Offer:
 
 
 def _refuse_if_stopped(buyer: User, wallet: ledger.Wallet) -> None:
+    if has_open_dispute(buyer.pk):  # first: who pays what is owed may still not buy
+        raise BuyingStopped("One of your card payments is disputed. Buying is off until that is decided.")
     if wallet.owed:
         raise BuyingStopped("You owe us for a card payment that was taken back. Add money to settle it, then buy on.")
-    if has_open_dispute(buyer.pk):
-        raise BuyingStopped("One of your card payments is disputed. Buying is off until that is decided.")
 
 
 def reference_of(purchase: Purchase) -> str:
     """The money fact of a purchase in the ledger."""
-    return f"purchase:{purchase.public_id}"
+    return f"{PREFIX}{purchase.public_id}"
 
 
 def _in_lock_order(wanted: Sequence[Wanted]) -> list[Wanted]:

@@ -69,7 +69,8 @@ class AddMoneyForm(BillingForm):
         required=False,
         max_length=40,
         widget=forms.TextInput(attrs={"inputmode": "decimal", "autocomplete": "off"}),
-        help_text=f"In US dollars, from {dollars(MINIMUM_CENTS)} to {dollars(MAXIMUM_CENTS)}.",
+        help_text=f"In US dollars, from {dollars(MINIMUM_CENTS)} to {dollars(MAXIMUM_CENTS)}. "
+        "What you type here counts, whatever is chosen above.",
     )
     field_order = ["choice", "amount"]
 
@@ -82,15 +83,13 @@ class AddMoneyForm(BillingForm):
         self.fields["choice"].choices = [*choices, (OTHER, "Other amount")]  # type: ignore[attr-defined]
 
     def clean(self) -> dict[str, Any]:
-        """Adds ``cents``. A typed amount and a chosen one at once are refused: we never guess which was meant."""
+        """Adds ``cents``. A typed amount counts before a chosen one, as the field says: typing is the later act."""
         data = super().clean() or self.cleaned_data
         choice, typed = data.get("choice", ""), data.get("amount", "")
         if "choice" in self.errors or "amount" in self.errors:
             return data
-        if choice in {"", OTHER}:
+        if typed or choice in {"", OTHER}:
             data["cents"] = self._typed_cents(typed, chose_other=choice == OTHER)
-        elif typed:
-            self.add_error("amount", "You chose an amount and typed another. Empty this field, or choose Other amount.")
         else:
             data["cents"] = int(choice)
         return data
@@ -132,6 +131,10 @@ class StatementForm(forms.Form):
                 error_messages={"invalid": "Enter a date such as 2026-11-21."},
             )
         self.order_fields(["kind", "from", "to"])
+
+    def has_bad_cursor(self) -> bool:
+        """Whether ``after`` or ``before`` is none of ours: no page of the statement has that address."""
+        return bool(self.errors.keys() & {"after", "before"})
 
     def clean(self) -> dict[str, Any]:
         """Adds ``since`` and ``until``, the moments at which the days begin and end where the member is."""

@@ -6,7 +6,6 @@ payload, which holds personal data. What was booked is decided by the ledger's r
 card detail is stored, not even a last digit (AL-11).
 """
 
-from collections.abc import Iterable
 from typing import Self
 
 from django.conf import settings
@@ -24,9 +23,9 @@ class DepositQuerySet(models.QuerySet["Deposit"]):
         """The deposits of this member only."""
         return self.filter(buyer=user)
 
-    def not_here_yet(self) -> Self:
-        """Paid for at the processor and not on the balance: on its way, or somebody has to look at it first."""
-        return self.filter(state__in=[Deposit.State.PROCESSING, Deposit.State.REVIEW])
+    def disputed(self) -> Self:
+        """Those whose bank disputes the payment now."""
+        return self.filter(disputes__is_open=True).distinct()
 
     def unfinished(self) -> Self:
         """Those the processor may still say something about."""
@@ -35,10 +34,6 @@ class DepositQuerySet(models.QuerySet["Deposit"]):
     def paid(self) -> Self:
         """Those that arrived."""
         return self.filter(state=Deposit.State.PAID)
-
-    def of_payments(self, intent_ids: Iterable[str]) -> Self:
-        """Those that were paid by one of these payments."""
-        return self.filter(intent_id__in=intent_ids)
 
 
 class Deposit(models.Model):
@@ -64,6 +59,7 @@ class Deposit(models.Model):
         State.RETURNED: 5,
         State.PAID: 6,
     }
+    NOT_HERE_YET = {State.PROCESSING, State.REVIEW}  # paid for at the processor and not on the balance
     ENDED = {State.EXPIRED, State.FAILED, State.RETURNED, State.PAID}
 
     public_id = models.CharField(max_length=20, unique=True, default=new_id, editable=False)

@@ -11,7 +11,7 @@ from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.db import Error as DatabaseFailure
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -21,6 +21,7 @@ from accounts.services import require_verified
 from marketplace.core import clock, logs
 from marketplace.core.csv_export import stream_csv
 from marketplace.core.ids import ALPHABET
+from marketplace.core.money import dollars
 from marketplace.core.refusals import Refusal, TooMany
 from marketplace.core.throttle import throttle
 from marketplace.ledger import statement as books
@@ -34,6 +35,7 @@ from .receipts import receipt_of
 
 log = logs.get("leadfair.wallet")
 PAGE = 25
+NUMBERS = ("Receipt", "Purchase", "Lead", "Order")  # our own, in the statement's file
 LARGEST_NOTICE = 512 * 1024  # bytes; the processor's are a few thousand
 ASKED_PER_MINUTE = 30
 IMPATIENT = timedelta(minutes=15)  # how long a return page looks again every 5 seconds
@@ -81,34 +83,37 @@ def statement_csv(request: MemberRequest) -> HttpResponseBase:
         return _wallet_page(request, form)
     data = form.cleaned_data
     entries = books.entries(request.user.pk, kind=data["kind"], since=data["since"], until=data["until"])
-    header = ["When (UTC)", "What", "Reference", "Amount (USD)", "Balance (USD)"]
-    return stream_csv("leadfair-statement.csv", header, _csv_rows(entries))
+    header = ["When (UTC)", "What", "Reference", "Amount (USD)", "Balance (USD)", "Deposited (UTC)", *NUMBERS]
+    return stream_csv("leadfair-statement.csv", header, _csv_rows(statement.all_in_words(request.user, entries)))
 
 
-def _csv_rows(entries: Iterator[books.Entry]) -> Iterator[list[Any]]:
-    for line in statement.in_words(entries, []):
-        entry = line.entry
-        moment = f"{entry.moment:%Y-%m-%d %H:%M:%S}"
-        yield [moment, line.what, entry.reference, Decimal(entry.delta).scaleb(-2), Decimal(entry.balance).scaleb(-2)]
+def _csv_rows(lines: Iterator[statement.Line]) -> Iterator[list[Any]]:
+    for line in lines:
+        entry, cause = line.entry, line.cause
+        moments = [at and f"{at:%Y-%m-%d %H:%M:%S}" for at in (entry.moment, cause.deposited_at)]
+        amounts = [Decimal(cents).scaleb(-2) for cents in (entry.delta, entry.balance)]
+        numbers = [cause.numbers.get(name, "") for name in NUMBERS]
+        yield [moments[0], cause.what, entry.reference, *amounts, moments[1], *numbers]
 
 
 def _wallet_page(request: MemberRequest, form: StatementForm) -> HttpResponse:
     page = books.Page([], None, None)
+    if form.has_bad_cursor():
+        raise Http404
     if form.is_valid():
         data = form.cleaned_data
         wanted = {name: data[name] for name in ("kind", "since", "until", "after", "before")}
         page = books.page(request.user.pk, size=PAGE, **wanted)
-    # One query for both: what is on its way, and the receipts of the deposits on this page.
-    mine = Deposit.objects.for_user(request.user)
-    found = list((mine.not_here_yet() | mine.of_payments(statement.intents(page.rows))).order_by("id"))
-    coming = [deposit for deposit in found if deposit.state == Deposit.State.PROCESSING]
+    deposits = statement.deposits_of(request.user, page.rows)
+    coming = [deposit for deposit in deposits.pending if deposit.state == Deposit.State.PROCESSING]
     context = {
         "form": form,
         "page": page,
-        "lines": statement.in_words(page.rows, found),
+        "lines": statement.in_words(page.rows, deposits),
         "coming": coming,
         "coming_cents": sum(deposit.amount_cents for deposit in coming),
-        "looked_at": [deposit for deposit in found if deposit.state == Deposit.State.REVIEW],
+        "looked_at": [deposit for deposit in deposits.pending if deposit.state == Deposit.State.REVIEW],
+        "disputed": deposits.disputed,
         "purse": wallet_of(request.user.pk),
         "is_filtered": any(form.data.get(name) for name in ("kind", "from", "to")),
     }
@@ -174,6 +179,7 @@ def deposit(request: MemberRequest, public_id: str) -> HttpResponse:
     is_refreshing = is_waiting and clock.now() - found.created_at < IMPATIENT and "still" not in request.GET
     context = {
         "deposit": found,
+        "heading": _heading(found, is_known=is_known, was_cancelled="cancelled" in request.GET),
         "was_cancelled": "cancelled" in request.GET,
         "is_known": is_known,
         "is_refreshing": is_refreshing,
@@ -183,6 +189,27 @@ def deposit(request: MemberRequest, public_id: str) -> HttpResponse:
     if is_refreshing:
         response["Refresh"] = "5"  # a header and no script; the page says how to stop it
     return response
+
+
+_HEADINGS = {
+    Deposit.State.PROCESSING: "Your deposit is on its way",
+    Deposit.State.REVIEW: "Your deposit is being looked at",
+    Deposit.State.RETURNED: "The payment was sent back",
+    Deposit.State.FAILED: "The payment did not come through",
+    Deposit.State.EXPIRED: "The card page has closed",
+}
+
+
+def _heading(deposit: Deposit, *, is_known: bool, was_cancelled: bool) -> str:
+    """How the deposit stands, for the page and its tab."""
+    state = Deposit.State(deposit.state)
+    if state == Deposit.State.PAID:
+        return f"{dollars(deposit.received_cents)} added"
+    if state in _HEADINGS:
+        return _HEADINGS[state]
+    if not is_known:
+        return "We could not ask the card processor"
+    return "You cancelled" if was_cancelled else "Not paid yet"
 
 
 def _ask_processor(member: User, found: Deposit) -> bool:

@@ -17,9 +17,10 @@ WALLET_URL = "http://testserver/wallet/"
 MONEY = {"amount": dollars(123_456), "url": WALLET_URL}
 CODE = {"code": "12345678", "minutes": 15}
 ALERTS = ("event-dead", "amount-differs", "suspense", "suspense-refund", "suspense-dispute")
+IDS = {"lead": "lead234567", "purchase": "purchase234567"}
 LINES = [
-    {"what": "Solar, Phoenix AZ", "price": "$80.00", "url": "http://testserver/my-leads/one/"},
-    {"what": "Mortgage, St. John's & Co FL", "price": "$12.50", "url": "http://testserver/my-leads/two/"},
+    {"what": "Solar, Phoenix AZ", "price": "$80.00", "url": "http://testserver/my-leads/one/", **IDS},
+    {"what": "Mortgage, St. John's & Co FL", "price": "$12.50", "url": "http://testserver/my-leads/two/", **IDS},
 ]
 ORDER = {"order": "order234567", "total": "$92.50", "balance": "$907.50"}
 # Mail → the contexts it can get; every value must be said in both forms.

@@ -52,6 +52,7 @@ def test_it_works(as_alice, alice):
     for said in ("$24.50", "$1,000.00", "$975.50", "Pay $24.50 and show contact", "/terms/"):
         assert said in page
     assert Acceptance.objects.get(user=alice).sha256 in page
+    assert page.index("Pay $24.50") < page.index("Which version exactly?")  # nobody pays past a number of 64 digits
 
     response = as_alice.post(url(lead), hidden(confirmation))
 

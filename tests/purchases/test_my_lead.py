@@ -51,11 +51,13 @@ def test_it_works(as_alice, alice, purchase):
         "<dd>TrustedForm</dd>",
         "2 Jan 2027, 03:04 UTC",
         "20 Nov 2026",
-        "<dt>Withdrawn</dt><dd>no</dd>",
+        "<dt>Withdrawn</dt><dd>No</dd>",
         "<dt>Price paid</dt><dd>$5.00</dd>",
-        "buyer 1 of 1 (exclusive)",
+        "Buyer 1 of 1 (exclusive)",
+        f"<dt>Lead</dt><dd>{purchase.lead.public_id}</dd>",
+        f"<dt>Purchase</dt><dd>{purchase.public_id}</dd>",
+        f"<dt>Order</dt><dd>{purchase.order.public_id}</dd>",
         purchase.terms_sha256,
-        purchase.order.public_id,
         "A receipt was sent to your email address",
     ):
         assert said in page, said
@@ -73,7 +75,7 @@ def test_what_the_person_wrote_is_shown_to_the_buyer(as_alice, purchase):
 
 def test_without_the_optional_parts_of_the_record(as_alice, purchase):
     page = text_of(as_alice.get(url(purchase)))
-    for said in ("none by name", "<dt>Certified by</dt><dd>nobody</dd>", "no end stated", "not made"):
+    for said in ("None by name", "<dt>Certified by</dt><dd>Nobody</dd>", "No end stated", "Not made"):
         assert said in page
     assert "<dt>Certificate</dt>" not in page
 
@@ -95,7 +97,7 @@ def test_an_address_cannot_add_other_readers_to_the_mail(as_alice, alice):
 def test_the_slot_of_a_shared_lead(as_alice, alice, bob):
     lead = bought(bob, buyers=3).lead
     from_alice = buy_lead(alice, lead, price_seen=lead.price_cents, key=new_key())
-    assert "buyer 2 of 3" in text_of(as_alice.get(url(from_alice)))
+    assert "Buyer 2 of 3" in text_of(as_alice.get(url(from_alice)))
 
 
 def test_a_person_without_email_or_name(as_alice, alice):

@@ -9,6 +9,7 @@ from django.test import Client
 from django.urls import reverse
 
 from marketplace.core.refusals import TooMany
+from marketplace.leads.models import Lead
 from marketplace.ledger import services as ledger
 from marketplace.mail.models import OutgoingEmail
 from marketplace.purchases.services import buy_lead, new_key
@@ -86,6 +87,15 @@ def test_continue_and_cancel_weigh_the_same(as_buyer):
         r'<div class="equal"><button class="([^"]*)">Continue[^<]*</button><a class="([^"]*)"', page
     ).groups()
     assert go == stop
+
+
+def test_they_stand_last_after_the_notice(as_buyer):
+    page = as_buyer.get(URL).text
+    places = [
+        page.index(words) for words in ('id="who"', "own rules", "Next: the card page", ">Continue", "Cancel</a>")
+    ]
+    assert places == sorted(places)
+    assert "pay-next" in page.split("Next: the card page")[0].rsplit("<section", 1)[1]  # in the column of the form
 
 
 def test_cancel_goes_back_to_where_you_came_from(as_buyer):
@@ -185,10 +195,16 @@ def test_no_choice(as_buyer, started, form):
     assert started == []
 
 
-def test_a_choice_and_another_amount_typed(as_buyer, started):
-    response = as_buyer.post(URL, {"choice": "10000", "amount": "250"})
+def test_a_typed_amount_counts_before_a_chosen_one(as_buyer, started):
+    assert "What you type here counts, whatever is chosen above." in as_buyer.get(URL).text
+    assert as_buyer.post(URL, {"choice": "10000", "amount": "250"}).status_code == 303
+    assert started == [25_000]
+
+
+def test_a_typed_amount_that_is_none_is_not_replaced_by_the_chosen_one(as_buyer, started):
+    response = as_buyer.post(URL, {"choice": "10000", "amount": "2.50"})
     assert response.status_code == 422
-    assert "You chose an amount and typed another" in response.content.decode()
+    assert "Enter an amount between $25.00 and $5,000.00." in response.text
     assert started == []
 
 
@@ -216,6 +232,36 @@ def test_what_a_lead_needs_is_suggested(as_buyer, amount, suggested):
 def test_nothing_is_said_of_a_lead_that_only_the_address_names(as_buyer, amount, lead):
     page = as_buyer.get(URL, {"amount": amount, "lead": lead}).content.decode()
     assert "enough" not in page
+    assert "this lead" not in page
+
+
+def test_why_one_is_here(as_buyer, buyer):
+    """The lead, its price and what is missing are ours to say; the amount in the address only chooses."""
+    lead = make_lead(price_cents=13_200)
+    page = as_buyer.get(URL, {"amount": "25", "lead": lead.public_id}).text
+    assert (
+        f'<a href="/leads/{lead.public_id}/">Auto insurance, Columbus OH</a>: this lead costs $132.00 and you' in page
+    )
+    assert "and you have $0.00: you need $132.00 more. It is waiting for you, unless somebody buys it first." in page
+    give(buyer, 13_199)
+    assert "you have $131.99: you need $0.01 more." in as_buyer.get(URL, {"lead": lead.public_id}).text
+    give(buyer, 1)
+    assert "you have $132.00: that is enough." in as_buyer.get(URL, {"lead": lead.public_id}).text
+
+
+def test_why_one_is_here_with_what_is_owed(as_buyer, buyer):
+    with transaction.atomic():
+        ledger.take_out(ledger.lock(buyer.pk), "processor", 4_200, kind="dispute", reference="du_1:withdrawn")
+    page = as_buyer.get(URL, {"lead": make_lead(price_cents=13_200).public_id}).text
+    assert "you have $0.00 and owe $42.00: you need $174.00 more." in page
+
+
+def test_a_lead_that_is_gone_meanwhile_needs_no_money(as_buyer):
+    lead = make_lead(price_cents=13_200)
+    Lead.objects.update(status=Lead.Status.WITHDRAWN)
+    page = as_buyer.get(URL, {"lead": lead.public_id}).text
+    assert "this lead is not for sale any more." in page
+    assert "you need" not in page
 
 
 def test_trying_again_suggests_what_was_asked(as_buyer):
@@ -249,7 +295,10 @@ def test_what_is_owed_is_said(as_buyer, buyer):
     give(buyer, 5_000, reference="pi_1:credit")
     with transaction.atomic():
         ledger.take_out(ledger.lock(buyer.pk), "processor", 9_200, kind="dispute", reference="du_1:withdrawn")
-    assert "You owe $42.00; this deposit repays that first." in as_buyer.get(URL).content.decode()
+    assert (
+        "You owe $42.00 for a card payment that went back. Buying is off until that is settled"
+        in as_buyer.get(URL).content.decode()
+    )
 
 
 # --- name and address for receipts ------------------------------------------------------------------------------------

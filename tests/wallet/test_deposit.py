@@ -64,7 +64,8 @@ def test_cancelled(site, as_buyer, buyer):
     deposit = site.start(buyer)
     Deposit.objects.filter(pk=deposit.pk).update(lead_id="bcdfgh")
     page = look(as_buyer, deposit, "?cancelled=1")
-    assert "You cancelled" in page
+    assert "<title>You cancelled - Deposit - Leadfair</title>" in page
+    assert "<h1>You cancelled</h1>" in page
     assert "Nothing was charged." in page
     assert f"{reverse('wallet:add_money')}?amount=%24100.00&amp;lead=bcdfgh" in page
     assert again(deposit).state == "open"

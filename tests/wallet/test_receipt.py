@@ -54,6 +54,7 @@ def test_it_works(as_buyer, buyer, deposit, settings):
         assert words in page
     assert "<dt>Paid through</dt><dd>Stripe</dd>" in page
     assert "<dt>State</dt><dd>Paid</dd>" in page
+    assert '<p class="hint screen-only">Use your browser\'s print command: only the receipt is printed.</p>' in page
 
 
 def test_nobody_has_to_give_a_name(as_buyer, buyer, deposit):

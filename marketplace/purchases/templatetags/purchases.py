@@ -10,6 +10,7 @@ from marketplace.leads.models import Lead
 from marketplace.purchases import services
 from marketplace.purchases.forms import BuyForm
 from marketplace.purchases.models import Purchase
+from marketplace.wallet.templatetags.wallet import wallet_for
 
 register = template.Library()
 
@@ -29,6 +30,18 @@ def owned_leads(context: dict[str, Any], leads: Iterable[Lead]) -> dict[int, str
 def purchase_of(owned: dict[int, str], lead: Lead) -> str:
     """The public id of the member's purchase of ``lead``, or ""."""
     return owned.get(lead.pk, "")
+
+
+@register.inclusion_tag("purchases/money_needed.html", takes_context=True)
+def money_needed(context: dict[str, Any], lead_public_id: str) -> dict[str, Any]:
+    """Why a member who came from the lead ``lead_public_id`` is asked for money: its price, what they have and what is
+    missing, by our own books and never by the address."""
+    lead = None
+    if lead_public_id:
+        lead = Lead.objects.shown().select_related("vertical").filter(public_id=lead_public_id).first()
+    purse = wallet_for(context, context["request"].user)
+    missing = lead.price_cents - purse.available + purse.owed if lead is not None else 0
+    return {"lead": lead, "purse": purse, "missing": missing}
 
 
 @register.inclusion_tag("purchases/confirm_purchase.html", takes_context=True)
