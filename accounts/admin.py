@@ -1,8 +1,15 @@
+from typing import Any
+
 from allauth.account import admin as allauth_admin  # registers its tables; done here, it cannot do so after us
 from allauth.account.models import EmailAddress, EmailConfirmation
 from django.contrib import admin
+from django.contrib.auth.admin import GroupAdmin
+from django.contrib.auth.models import Group
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest
+from phonenumber_field.phonenumber import to_python
 
-from marketplace.core.admin import ReadOnlyAdmin
+from marketplace.core.admin import ForgivingLists, ReadOnlyAdmin
 
 from .forms import StaffSignInForm
 from .models import User
@@ -13,15 +20,25 @@ admin.site.login_form = StaffSignInForm
 for table in (EmailAddress, EmailConfirmation):  # lists of plain addresses
     if allauth_admin and admin.site.is_registered(table):
         admin.site.unregister(table)
+admin.site.unregister(Group)
+
+
+@admin.register(Group)
+class OwnGroupAdmin(ForgivingLists, GroupAdmin):
+    """Django's, with lists that forgive."""
 
 
 @admin.register(User)
 class UserAdmin(ReadOnlyAdmin):
-    """Members by handle. Their personal details are bars here."""
+    """Members by handle. Their personal details are bars here. Who calls is found by the whole email or phone they
+    tell, never by a part, so that nobody can guess one letter by letter."""
 
     list_display = ["handle", "public_id", "date_joined", "email_verified_at", "is_active", "is_staff"]
     list_filter = ["is_active", "is_staff"]
+    ordering = ["-date_joined", "-pk"]
     search_fields = ["handle", "public_id"]
+    search_help_text = "Handle, public id, or a whole email address or phone number."
+    preserve_filters = False  # what was searched stays in the box and is not carried to other pages
     fields = [
         "handle",
         "public_id",
@@ -36,6 +53,17 @@ class UserAdmin(ReadOnlyAdmin):
         "is_superuser",
     ]
     readonly_fields = ["masked_email", "masked_phone"]
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        whole = search_term.strip()
+        phone = to_python(whole, region="US")
+        if "@" in whole:
+            return queryset.filter(email=whole.lower()), False
+        if phone and phone.is_valid():
+            return queryset.filter(Q(phone=phone.as_e164) | Q(handle__iexact=whole)), False
+        return super().get_search_results(request, queryset, search_term)
 
     @admin.display(description="Email")
     def masked_email(self, user: User) -> str:

@@ -68,12 +68,12 @@ class User(AbstractBaseUser, PermissionsMixin):
     public_id = models.CharField(max_length=20, unique=True, default=new_id, editable=False)
     email = models.EmailField(max_length=254, unique=True)
     handle = models.CharField(max_length=24, validators=[validate_handle])
-    email_verified_at = models.DateTimeField(null=True)
-    adult_stated_at = models.DateTimeField(null=True, help_text="when the member said to be 18 or older (LR-34)")
-    is_active = models.BooleanField(default=True)
-    is_staff = models.BooleanField(default=False)
-    date_joined = models.DateTimeField(default=clock.now)
-    first_purchase_at = models.DateTimeField(null=True, help_text="set by purchases: this member is a buyer")
+    email_verified_at = models.DateTimeField("email proved", null=True)
+    adult_stated_at = models.DateTimeField(null=True, help_text="when the member said to be 18 or older")
+    is_active = models.BooleanField("active", default=True)
+    is_staff = models.BooleanField("staff", default=False)
+    date_joined = models.DateTimeField("joined", default=clock.now)
+    first_purchase_at = models.DateTimeField("first purchase", null=True, help_text="when the member became a buyer")
 
     business_name = models.CharField(max_length=120, blank=True)
     phone = PhoneNumberField(blank=True)
@@ -89,6 +89,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     REQUIRED_FIELDS = ["handle"]
 
     class Meta:
+        verbose_name = "member"
         constraints = [
             models.CheckConstraint(condition=models.Q(email=Lower("email")), name="accounts_email_lower_case"),
             models.UniqueConstraint(

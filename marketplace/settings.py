@@ -343,6 +343,7 @@ if DEBUG:
 
 LANGUAGE_CODE = "en-us"
 USE_I18N = False
+FORMAT_MODULE_PATH = "marketplace.core.formats"
 TIME_ZONE = "UTC"
 USE_TZ = True
 

@@ -1,12 +1,38 @@
-"""The read-only base for tables that only the services may write."""
+"""The read-only base for tables that only the services may write, and how the admin writes things."""
 
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.exceptions import DisallowedModelAdminLookup, DisallowedModelAdminToField
+from django.contrib.admin.options import IncorrectLookupParameters
 from django.http import HttpRequest
 
 
-class ReadOnlyAdmin(admin.ModelAdmin):
+def in_words(code: str) -> str:
+    """A word of the card processor as people write it: ``"needs_response"`` → ``"Needs response"``."""
+    return code.replace("_", " ").capitalize()
+
+
+class InWords(admin.AllValuesFieldListFilter):
+    """A filter by the processor's own words, of which we keep no list."""
+
+    def choices(self, changelist: Any) -> Any:
+        for choice in super().choices(changelist):
+            yield choice | {"display": in_words(str(choice["display"]))}
+
+
+class ForgivingLists(admin.ModelAdmin):
+    """A list asked for by a filter that it does not have is shown whole, with ``?e=1``, as Django itself does for
+    values that make no sense."""
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        try:
+            return super().get_changelist_instance(request)
+        except (DisallowedModelAdminLookup, DisallowedModelAdminToField) as error:
+            raise IncorrectLookupParameters from error
+
+
+class ReadOnlyAdmin(ForgivingLists):
     """Looked at, never written: no add, change, delete, nor any bulk action."""
 
     actions = None
@@ -24,4 +50,19 @@ class ReadOnlyAdmin(admin.ModelAdmin):
     def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest) -> bool:
         """Only by the filters on the right: any other lookup in the address would let a reader guess a value that
         is bars here, letter by letter."""
-        return lookup.partition("__")[0] in self.list_filter and super().lookup_allowed(lookup, value, request)
+        filters = {one[0] if isinstance(one, tuple) else one for one in self.list_filter}
+        return lookup.partition("__")[0] in filters and super().lookup_allowed(lookup, value, request)
+
+
+class ReadOnlyInline(admin.TabularInline):
+    """Rows that belong to a row, looked at on its page."""
+
+    extra = 0
+    can_delete = False
+    show_change_link = True
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False

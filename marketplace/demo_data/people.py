@@ -4,7 +4,9 @@ from dataclasses import dataclass, field
 
 from allauth.account.models import EmailAddress
 from django.contrib.auth.models import Permission
+from django.contrib.contenttypes.models import ContentType
 from django.db import transaction
+from django.db.models import Model, Q, QuerySet
 
 from accounts.models import User
 from accounts.services import require_verified
@@ -12,7 +14,7 @@ from marketplace.core import clock
 from marketplace.core.money import CURRENCY
 from marketplace.wallet import deposits
 from marketplace.wallet.gateway import Payment
-from marketplace.wallet.models import BillingDetails, Deposit
+from marketplace.wallet.models import BillingDetails, Deposit, Dispute, Refund
 from privacy.policy.models import Document
 from privacy.policy.services import accept, in_force
 
@@ -21,12 +23,19 @@ PASSWORD = "leadfair-demo"  # noqa: S105 - it is printed on the screen; there ar
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody of the demo; ``sees`` are the apps whose tables a member of staff may look at in the admin."""
+    """Somebody of the demo; ``sees`` are the apps whose tables a member of staff may look at in the admin,
+    ``sees_of_others`` tables of other apps."""
 
     email: str
     handle: str
     profile: dict[str, object] = field(default_factory=dict)
     sees: tuple[str, ...] = ()
+    sees_of_others: tuple[type[Model], ...] = ()
+
+    def may_look_at(self) -> QuerySet[Permission]:
+        tables = ContentType.objects.get_for_models(*self.sees_of_others).values()
+        seen = Q(content_type__app_label__in=self.sees) | Q(content_type__in=list(tables))
+        return Permission.objects.filter(seen, codename__startswith="view_")
 
 
 ALICE = Person(
@@ -34,7 +43,11 @@ ALICE = Person(
     {"business_name": "Alice Insurance", "licensed_states": ["OH", "IN", "KY"], "time_zone": "America/New_York"},
 )  # fmt: skip
 BOB = Person("bob@example.com", "Bob", {"business_name": "Bob Mortgage", "time_zone": "America/Chicago"})
-CHARLIE = Person("charlie@example.com", "Charlie", sees=("accounts", "leads", "supply", "purchases", "mail"))
+# Support answers whether money arrived, and sees neither billing details nor the books.
+CHARLIE = Person(
+    "charlie@example.com", "Charlie",
+    sees=("accounts", "leads", "supply", "purchases", "mail"), sees_of_others=(Deposit, Refund, Dispute),
+)  # fmt: skip
 DANA = Person("dana@example.com", "Dana", sees=("ledger", "wallet", "purchases"))
 OWNER = Person("admin@example.com", "Owner")
 EVERYBODY = (ALICE, BOB, CHARLIE, DANA, OWNER)
@@ -52,6 +65,8 @@ def make_people() -> None:
     for person in EVERYBODY:
         if person.email not in known:
             _make(person)
+        if person.sees:
+            member(person).user_permissions.set(person.may_look_at())
 
 
 @transaction.atomic
@@ -70,9 +85,6 @@ def _make(person: Person) -> None:
     EmailAddress.objects.create(user=user, email=user.email, verified=True, primary=True)
     terms = in_force(Document.TERMS)
     accept(user, terms, sha256=terms.sha256, surface="demo")
-    if person.sees:
-        looking = Permission.objects.filter(codename__startswith="view_", content_type__app_label__in=person.sees)
-        user.user_permissions.set(looking)
     if person is ALICE:
         BillingDetails.objects.create(
             owner=user, name="Alice Insurance", address="1 Example Street", city="Columbus", state="OH",

@@ -1,14 +1,35 @@
+from typing import Any
+
 from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString
 
 from marketplace.core.admin import ReadOnlyAdmin
 from marketplace.core.money import dollars
 
 from .models import Lead, Supplier, Vertical
+from .verticals import label_of
 
 
 @admin.register(Vertical)
 class VerticalAdmin(ReadOnlyAdmin):
-    list_display = ["name", "slug", "low_cents", "high_cents", "exclusive_percent"]
+    list_display = ["name", "slug", "lowest", "highest", "exclusive"]
+    fields = ["name", "slug", "lowest", "highest", "exclusive", "position"]
+    readonly_fields = ["lowest", "highest", "exclusive"]
+
+    @admin.display(description="Lowest price", ordering="low_cents")
+    def lowest(self, vertical: Vertical) -> str:
+        return dollars(vertical.low_cents)
+
+    @admin.display(description="Highest price", ordering="high_cents")
+    def highest(self, vertical: Vertical) -> str:
+        return dollars(vertical.high_cents)
+
+    @admin.display(description="Exclusive lead", ordering="exclusive_percent")
+    def exclusive(self, vertical: Vertical) -> str:
+        return f"{vertical.exclusive_percent}% of the price of a shared one"
 
 
 @admin.register(Supplier)
@@ -18,22 +39,14 @@ class SupplierAdmin(ReadOnlyAdmin):
 
 @admin.register(Lead)
 class LeadAdmin(ReadOnlyAdmin):
-    """Leads as a visitor sees them: the contact is bars here too."""
+    """Leads as a visitor sees them: the contact is bars here too, and the ZIP code is its first three digits."""
 
-    list_display = [
-        "public_id",
-        "vertical",
-        "city",
-        "state",
-        "status",
-        "price",
-        "slots_sold",
-        "slots_total",
-        "listed_at",
-    ]
+    list_display = ["public_id", "status", "sold", "price", "kind", "city", "state", "listed_at"]
     list_filter = ["status", "vertical", "state"]
     list_select_related = ["vertical"]
-    search_fields = ["public_id", "supplier_reference"]
+    ordering = ["-pk"]
+    search_fields = ["public_id", "supplier_reference", "city"]
+    search_help_text = "Public id, city, first three digits of the ZIP code, or the supplier's reference."
     fields = [
         "public_id",
         "vertical",
@@ -42,25 +55,50 @@ class LeadAdmin(ReadOnlyAdmin):
         "city",
         "state",
         "zip_prefix",
-        "attributes",
+        "answers",
         "name",
         "phone",
         "email",
         "status",
         "price",
-        "slots_sold",
-        "slots_total",
+        "sold",
         "asked_at",
         "listed_at",
         "origin_site",
         "origin_policy_url",
         "is_certified",
     ]
-    readonly_fields = ["zip_prefix", "name", "phone", "email", "price"]
+    readonly_fields = ["zip_prefix", "answers", "name", "phone", "email", "price", "sold"]
 
-    @admin.display(description="Price")
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """Three to five digits are a ZIP code. No more than what is shown of it can be found out by searching."""
+        term = search_term.strip()
+        if term.isascii() and term.isdigit() and 3 <= len(term) <= 5:
+            return queryset.filter(postal_code__startswith=term[:3]), False
+        return super().get_search_results(request, queryset, search_term)
+
+    @admin.display(description="Line of business", ordering="vertical__name")
+    def kind(self, lead: Lead) -> str:
+        return lead.vertical.name
+
+    @admin.display(description="Price", ordering="price_cents")
     def price(self, lead: Lead) -> str:
         return dollars(lead.price_cents)
+
+    @admin.display(description="Slots sold", ordering="slots_sold")
+    def sold(self, lead: Lead) -> str:
+        return f"{lead.slots_sold} of {lead.slots_total}"
+
+    @admin.display(description="First digits of the ZIP code")
+    def zip_prefix(self, lead: Lead) -> str:
+        return lead.zip_prefix
+
+    @admin.display(description="Answers")
+    def answers(self, lead: Lead) -> SafeString:
+        told = ((label_of(key), answer) for key, answer in lead.attributes.items())
+        return format_html_join("", "{}: {}<br>", told)
 
     @admin.display(description="Name")
     def name(self, lead: Lead) -> str:

@@ -59,6 +59,8 @@ class Vertical(models.Model):
     position = models.PositiveSmallIntegerField(default=0)
 
     class Meta:
+        verbose_name = "line of business"
+        verbose_name_plural = "lines of business"
         ordering = ["position", "name"]
         constraints = [
             models.CheckConstraint(
@@ -201,7 +203,7 @@ class Lead(models.Model):
         WITHDRAWN = "withdrawn", "Withdrawn"
 
     public_id = models.CharField(max_length=20, unique=True, default=new_id, editable=False)
-    vertical = models.ForeignKey(Vertical, models.PROTECT, related_name="leads")
+    vertical = models.ForeignKey(Vertical, models.PROTECT, verbose_name="line of business", related_name="leads")
     supplier = models.ForeignKey(Supplier, models.PROTECT, related_name="leads")
     supplier_reference = models.CharField(max_length=80, blank=True)
     city = models.CharField(max_length=60)
@@ -211,8 +213,8 @@ class Lead(models.Model):
     longitude = models.FloatField(null=True)
     time_zone = models.CharField(max_length=40, blank=True, help_text="of the ZIP code")
     attributes = models.JSONField(default=dict, blank=True)
-    asked_at = models.DateTimeField(help_text="when the person asked; age counts from here")
-    listed_at = models.DateTimeField(null=True, help_text="when it went on sale")
+    asked_at = models.DateTimeField("asked", help_text="when the person asked; age counts from here")
+    listed_at = models.DateTimeField("listed", null=True, help_text="when it went on sale")
     status = models.CharField(max_length=9, choices=Status, default=Status.HELD)
     slots_total = models.PositiveSmallIntegerField(help_text="buyers at most; 1 is exclusive")
     slots_sold = models.PositiveSmallIntegerField(default=0)
@@ -221,7 +223,7 @@ class Lead(models.Model):
     age_band = models.PositiveSmallIntegerField(default=0, help_text="index into pricing.AGE_BANDS of the price")
 
     origin_site = models.CharField(max_length=120, blank=True, help_text="host of the site that collected it")
-    origin_policy_url = models.URLField(max_length=500, blank=True, help_text="that site's privacy policy (AL-64)")
+    origin_policy_url = models.URLField(max_length=500, blank=True, help_text="that site's privacy policy")
     landing_page = models.URLField(max_length=500, blank=True)
     original_source = models.CharField(max_length=120, blank=True)
     consent = models.OneToOneField(Consent, models.PROTECT, null=True, related_name="lead")

@@ -6,16 +6,24 @@ from marketplace.core.money import dollars
 from .models import Account, Transfer
 
 
+def _name(account: Account) -> str:
+    """``"Cash of a buyer: Alice"``, ``"Revenue"``."""
+    kind = account.get_kind_display()
+    return f"{kind}: {account.owner.handle}" if account.owner else kind
+
+
 @admin.register(Account)
 class AccountAdmin(ReadOnlyAdmin):
-    list_display = ["id", "kind", "owned_by", "balance"]
+    list_display = ["kind", "owned_by", "balance", "id"]
     list_filter = ["kind"]
     list_select_related = ["owner"]
-    search_fields = ["owner__handle"]
+    ordering = ["-pk"]
+    search_fields = ["owner__handle", "owner__public_id"]
+    search_help_text = "Handle or public id of a member."
     fields = ["kind", "owned_by", "balance"]
     readonly_fields = ["owned_by", "balance"]
 
-    @admin.display(description="Owner")
+    @admin.display(description="Owner", ordering="owner__handle")
     def owned_by(self, account: Account) -> str:
         return account.owner.handle if account.owner else "Leadfair"
 
@@ -26,11 +34,27 @@ class AccountAdmin(ReadOnlyAdmin):
 
 @admin.register(Transfer)
 class TransferAdmin(ReadOnlyAdmin):
-    list_display = ["id", "created_at", "kind", "dollars", "debit", "credit", "reference", "line"]
+    list_display = ["created_at", "kind", "dollars", "debit_side", "credit_side", "fact", "id"]
     list_filter = ["kind"]
-    list_select_related = ["debit", "credit"]
-    search_fields = ["reference"]
+    list_select_related = ["debit__owner", "credit__owner"]
+    ordering = ["-pk"]
+    search_fields = ["reference", "debit__owner__handle", "credit__owner__handle"]
+    search_help_text = "Reference, or handle of a member."
+    fields = ["created_at", "kind", "dollars", "debit_side", "credit_side", "reference", "line", "reverses"]
+    readonly_fields = ["dollars", "debit_side", "credit_side"]
 
-    @admin.display(description="Amount")
+    @admin.display(description="Amount", ordering="amount")
     def dollars(self, transfer: Transfer) -> str:
         return dollars(transfer.amount)
+
+    @admin.display(description="From (debit)")
+    def debit_side(self, transfer: Transfer) -> str:
+        return _name(transfer.debit)
+
+    @admin.display(description="To (credit)")
+    def credit_side(self, transfer: Transfer) -> str:
+        return _name(transfer.credit)
+
+    @admin.display(description="Reference", ordering="reference")
+    def fact(self, transfer: Transfer) -> str:
+        return f"{transfer.reference}, line {transfer.line}" if transfer.line else transfer.reference

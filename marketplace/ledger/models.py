@@ -75,7 +75,7 @@ class Account(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.pk}"
+        return f"{self.get_kind_display()}, account {self.pk}"
 
 
 class Transfer(models.Model):

@@ -12,17 +12,24 @@ from .models import OutgoingEmail
 class OutgoingEmailAdmin(ReadOnlyAdmin):
     """Dead letters (state "Given up") and messages of unknown fate are found by the filter on the right."""
 
-    list_display = ["public_id", "member", "category", "state", "attempts", "problem", "created_at", "sent_at"]
+    list_display = ["public_id", "member", "state", "sent_at", "created_at", "category", "problem", "tries"]
     list_filter = ["state", "category"]
     list_select_related = ["user"]
-    fields = ["public_id", "member", "category", "template", "key", "state", "attempts", "problem"]
+    fields = ["public_id", "member", "category", "template", "key", "state", "sent_at"]
+    fields += ["created_at", "attempts", "problem"]
     readonly_fields = ["member"]
-    search_fields = ["public_id", "key"]
+    search_fields = ["public_id", "key", "user__handle", "user__public_id"]
+    search_help_text = "Handle or public id of a member, public id or key of a message."
+    ordering = ["-pk"]
     actions = ["send_again"]  # type: ignore[assignment]
 
-    @admin.display(description="Member")
+    @admin.display(description="Member", ordering="user__handle")
     def member(self, mail: OutgoingEmail) -> str:
         return mail.user.handle if mail.user else "–"
+
+    @admin.display(description="Tries", ordering="attempts")
+    def tries(self, mail: OutgoingEmail) -> int:
+        return mail.attempts
 
     def has_send_again_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("mail.change_outgoingemail")

@@ -103,8 +103,11 @@ def take_in(batch_id: int, judged: Sequence[Judged], *, listed_when_asked: bool)
     for fate in fates:
         counter = _COUNTERS[fate.outcome]
         setattr(batch, counter, getattr(batch, counter) + 1)
+    taken = [fate.candidate for fate in fates if fate.candidate]
+    batch.suppliers = sorted({*batch.suppliers, *(candidate.supplier.name for candidate in taken)})
+    batch.verticals = sorted({*batch.verticals, *(candidate.vertical.name for candidate in taken)})
     batch.read_to = rows[-1].line
-    batch.save(update_fields=["read_to", *_COUNTERS.values()])
+    batch.save(update_fields=["read_to", "suppliers", "verticals", *_COUNTERS.values()])
 
 
 def _lock_batch(batch_id: int) -> ImportBatch:

@@ -23,17 +23,21 @@ class ImportBatch(models.Model):
 
     sha256 = models.CharField(max_length=64, unique=True, help_text="of the file's bytes")
     options = models.JSONField(default=dict, help_text="what staff chose: supplier, vertical, columns to keep")
+    suppliers = models.JSONField(default=list, help_text="names of those whose rows were taken in")
+    verticals = models.JSONField(
+        "lines of business", default=list, help_text="names of those that rows were taken in for"
+    )
     state = models.CharField(max_length=8, choices=State, default=State.RUNNING)
     read_to = models.PositiveIntegerField(default=0, help_text="every row that begins up to this line has its outcome")
     accepted = models.PositiveIntegerField(default=0)
-    held = models.PositiveIntegerField(default=0)
+    held = models.PositiveIntegerField("on hold", default=0)
     duplicates = models.PositiveIntegerField(default=0)
     rejected = models.PositiveIntegerField(default=0)
-    started_at = models.DateTimeField()
-    ended_at = models.DateTimeField(null=True)
+    started_at = models.DateTimeField("begun")
+    ended_at = models.DateTimeField("ended", null=True)
 
     class Meta:
-        verbose_name_plural = "import batches"
+        verbose_name = "imported file"
         constraints = [
             models.CheckConstraint(condition=Q(state__in=["running", "done"]), name="supply_state_known"),
             models.CheckConstraint(condition=~Q(state="done") | Q(ended_at__isnull=False), name="supply_done_has_end"),
@@ -67,7 +71,7 @@ class ImportRow(models.Model):
         DUPLICATE = "duplicate", "Duplicate"
         REJECTED = "rejected", "Rejected"
 
-    batch = models.ForeignKey(ImportBatch, models.PROTECT, related_name="rows")
+    batch = models.ForeignKey(ImportBatch, models.PROTECT, verbose_name="file", related_name="rows")
     line = models.PositiveIntegerField(help_text="line of the file on which the row begins; the first line is 1")
     outcome = models.CharField(max_length=9, choices=Outcome)
     reason = models.CharField(max_length=200, blank=True, help_text="why, without the value")
@@ -76,6 +80,8 @@ class ImportRow(models.Model):
     objects = ImportRowQuerySet.as_manager()
 
     class Meta:
+        verbose_name = "row of an imported file"
+        verbose_name_plural = "rows of imported files"
         constraints = [
             models.UniqueConstraint(fields=["batch", "line"], name="supply_line_once"),
             models.CheckConstraint(

@@ -2,7 +2,7 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from marketplace.core.admin import ReadOnlyAdmin
+from marketplace.core.admin import InWords, ReadOnlyAdmin, in_words
 from marketplace.core.money import dollars
 
 from . import inbox
@@ -13,11 +13,12 @@ from .models import Deposit, Dispute, Refund, StripeEvent
 class DepositAdmin(ReadOnlyAdmin):
     """Deposits by handle; the billing details of a member are not shown here."""
 
-    list_display = ["public_id", "member", "amount", "received", "state", "created_at", "paid_at"]
+    list_display = ["public_id", "member", "state", "amount", "received", "paid_at", "created_at"]
     list_filter = ["state"]
     list_select_related = ["buyer"]
     ordering = ["-id"]
-    search_fields = ["public_id", "session_id", "intent_id", "buyer__handle"]
+    search_fields = ["public_id", "session_id", "intent_id", "buyer__handle", "buyer__public_id"]
+    search_help_text = "Handle or public id of a member, public id of a deposit, the processor's id of a payment."
     fields = [
         *("public_id", "member", "amount", "received", "state", "session_id", "intent_id"),
         *("created_at", "expires_at", "paid_at"),
@@ -42,8 +43,9 @@ class MovementAdmin(ReadOnlyAdmin):
 
     list_select_related = ["deposit__buyer"]
     ordering = ["-id"]
-    search_fields = ["processor_id", "deposit__public_id", "deposit__buyer__handle"]
-    readonly_fields = ["number", "member", "amount"]
+    search_fields = ["processor_id", "deposit__public_id", "deposit__buyer__handle", "deposit__buyer__public_id"]
+    search_help_text = "Handle or public id of a member, public id of a deposit, the processor's id."
+    readonly_fields = ["number", "member", "amount", "stands"]
 
     @admin.display(description="Deposit")
     def number(self, row: Refund | Dispute) -> str:
@@ -53,6 +55,10 @@ class MovementAdmin(ReadOnlyAdmin):
     def member(self, row: Refund | Dispute) -> str:
         return row.deposit.buyer.handle
 
+    @admin.display(description="State", ordering="state")
+    def stands(self, row: Refund | Dispute) -> str:
+        return in_words(row.state)
+
     @admin.display(description="Amount", ordering="amount_cents")
     def amount(self, row: Refund | Dispute) -> str:
         return dollars(row.amount_cents)
@@ -60,27 +66,32 @@ class MovementAdmin(ReadOnlyAdmin):
 
 @admin.register(Refund)
 class RefundAdmin(MovementAdmin):
-    list_display = ["processor_id", "number", "member", "amount", "state", "seen_at"]
-    list_filter = ["state"]
-    fields = ["processor_id", "number", "member", "amount", "state", "seen_at"]
+    list_display = ["processor_id", "member", "stands", "amount", "number", "seen_at"]
+    list_filter = [("state", InWords)]
+    fields = ["processor_id", "member", "stands", "amount", "number", "seen_at"]
 
 
 @admin.register(Dispute)
 class DisputeAdmin(MovementAdmin):
-    list_display = ["processor_id", "number", "member", "amount", "state", "is_open", "seen_at"]
-    list_filter = ["is_open", "state"]
-    fields = ["processor_id", "number", "member", "amount", "state", "is_open", "seen_at"]
+    list_display = ["processor_id", "member", "stands", "is_open", "amount", "number", "seen_at"]
+    list_filter = ["is_open", ("state", InWords)]
+    fields = ["processor_id", "member", "stands", "is_open", "amount", "number", "seen_at"]
 
 
 @admin.register(StripeEvent)
 class StripeEventAdmin(ReadOnlyAdmin):
     """The inbox; state "Given up" needs a person, who tries it again when its cause is gone."""
 
-    list_display = ["event_id", "type", "object_id", "state", "attempts", "problem", "happened_at"]
+    list_display = ["type", "state", "problem", "tries", "happened_at", "object_id", "event_id"]
     list_filter = ["state", "type"]
     ordering = ["-id"]
     search_fields = ["event_id", "object_id"]
+    search_help_text = "The processor's id of an event or of what it is about."
     actions = ["try_again"]  # type: ignore[assignment]
+
+    @admin.display(description="Tries", ordering="attempts")
+    def tries(self, event: StripeEvent) -> int:
+        return event.attempts
 
     @admin.action(description="Try again what was given up")
     def try_again(self, request: HttpRequest, queryset: QuerySet[StripeEvent]) -> None:

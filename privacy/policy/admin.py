@@ -12,8 +12,11 @@ class PolicyVersionAdmin(ReadOnlyAdmin):
 
 @admin.register(Acceptance)
 class AcceptanceAdmin(ReadOnlyAdmin):
-    list_display = ["id", "member", "version", "surface", "accepted_at"]
+    list_display = ["member", "version", "accepted_at", "surface", "id"]
     list_select_related = ["user", "version"]
+    search_fields = ["user__handle", "user__public_id"]
+    search_help_text = "Handle or public id of a member."
+    ordering = ["-pk"]
     fields = ["member", "version", "sha256", "surface", "accepted_at"]
     readonly_fields = ["member"]
 

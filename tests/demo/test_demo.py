@@ -79,6 +79,9 @@ def test_staff_may_look_and_change_nothing():
     load()
     charlie, dana = User.objects.get(handle="Charlie"), User.objects.get(handle="Dana")
     assert charlie.has_perm("supply.view_importbatch")
+    assert charlie.has_perms(["wallet.view_deposit", "wallet.view_refund", "wallet.view_dispute"])
+    assert not charlie.has_perm("wallet.view_billingdetails")
+    assert not charlie.has_perm("wallet.view_stripeevent")
     assert not charlie.has_perm("ledger.view_transfer")
     assert dana.has_perm("ledger.view_transfer")
     for user in (charlie, dana):

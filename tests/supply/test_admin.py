@@ -25,6 +25,18 @@ def test_it_works(client, charlie, batch):
     assert "anary" not in page
 
 
+def test_a_file_says_whose_it_is_and_what_for(client, charlie, batch):
+    client.force_login(charlie)
+    for page in (
+        client.get(reverse("admin:supply_importbatch_changelist")).text,
+        client.get(reverse("admin:supply_importbatch_change", args=[batch.pk])).text,
+    ):
+        assert "Test Supply" in page
+        assert "Auto insurance" in page
+        assert "{" not in page.partition('id="content"')[2].partition("<footer")[0]
+    assert (batch.suppliers, batch.verticals) == (["Test Supply"], ["Auto insurance"])
+
+
 def test_a_row_shows_its_lead_by_public_id(client, charlie, batch):
     client.force_login(charlie)
     taken = batch.rows.filter(outcome="accepted").first()

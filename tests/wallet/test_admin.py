@@ -68,7 +68,7 @@ def test_it_works(as_owner, rows, buyer):
     for words in ("Paid", "$100.00", "$99.00", buyer.handle):
         assert words in page
     assert "$42.00" in listed(as_owner, "refund")
-    assert "lost" in listed(as_owner, "dispute")
+    assert "Lost" in listed(as_owner, "dispute")
     assert "Given up" in listed(as_owner, "stripeevent")
 
 
@@ -113,6 +113,22 @@ def test_billing_details_have_no_page():
 @pytest.mark.parametrize("model", REGISTERED)
 def test_members_stay_outside(as_buyer, rows, model):
     assert as_buyer.get(reverse(f"admin:wallet_{model}_changelist")).status_code == 302
+
+
+def test_the_processors_words_are_written_as_people_write(as_owner, rows):
+    Dispute.objects.update(state="needs_response")
+    page = listed(as_owner, "dispute")
+    assert page.count("Needs response") == 2, "in the row and in the filter"
+    assert ">needs_response<" not in page
+    address = reverse("admin:wallet_dispute_changelist")
+    assert "du_1" in as_owner.get(address, {"state": "needs_response"}).content.decode()
+
+
+@pytest.mark.parametrize("model", ["deposit", "refund", "dispute"])
+def test_money_is_found_by_member(as_owner, rows, buyer, model):
+    for words in (buyer.handle, buyer.public_id):
+        page = as_owner.get(reverse(f"admin:wallet_{model}_changelist"), {"q": words})
+        assert page.context["cl"].result_count == 1
 
 
 @pytest.mark.parametrize("model", REGISTERED)

@@ -1,0 +1,1 @@
+"""How times are written where Django writes them: as on the pages of the site."""
