@@ -52,17 +52,3 @@ class ReadOnlyAdmin(ForgivingLists):
         is bars here, letter by letter."""
         filters = {one[0] if isinstance(one, tuple) else one for one in self.list_filter}
         return lookup.partition("__")[0] in filters and super().lookup_allowed(lookup, value, request)
-
-
-class ReadOnlyInline(admin.TabularInline):
-    """Rows that belong to a row, looked at on its page."""
-
-    extra = 0
-    can_delete = False
-    show_change_link = True
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False

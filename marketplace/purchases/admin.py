@@ -1,22 +1,12 @@
 from django.contrib import admin
+from django.urls import reverse
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString, mark_safe
 
-from marketplace.core.admin import ReadOnlyAdmin, ReadOnlyInline
+from marketplace.core.admin import ReadOnlyAdmin
 from marketplace.core.money import dollars
 
 from .models import Order, Purchase
-
-
-class PurchaseInline(ReadOnlyInline):
-    """What was bought with an order."""
-
-    model = Purchase
-    verbose_name_plural = "what was bought"
-    fields = ["lead", "price", "slot_number", "created_at"]
-    readonly_fields = ["price"]
-
-    @admin.display(description="Price")
-    def price(self, purchase: Purchase) -> str:
-        return dollars(purchase.price_cents)
 
 
 @admin.register(Order)
@@ -26,13 +16,20 @@ class OrderAdmin(ReadOnlyAdmin):
     ordering = ["-pk"]
     search_fields = ["public_id", "buyer__handle", "buyer__public_id", "purchases__lead__public_id"]
     search_help_text = "Handle or public id of a member, public id of an order or of a lead."
-    fields = ["public_id", "member", "created_at"]
-    readonly_fields = ["member"]
-    inlines = [PurchaseInline]
+    fields = ["public_id", "member", "created_at", "bought"]
+    readonly_fields = ["member", "bought"]
 
     @admin.display(description="Member", ordering="buyer__handle")
     def member(self, order: Order) -> str:
         return order.buyer.handle
+
+    @admin.display(description="What was bought")
+    def bought(self, order: Order) -> SafeString:
+        lines = (
+            (reverse("admin:purchases_purchase_change", args=[one.pk]), one.lead, dollars(one.price_cents))
+            for one in order.purchases.select_related("lead").order_by("pk")
+        )
+        return format_html_join(mark_safe("<br>"), '<a href="{}">{}</a>: {}', lines)
 
 
 @admin.register(Purchase)
