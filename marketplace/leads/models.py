@@ -9,6 +9,7 @@ Invariants, each kept by the database:
 * the contact stands apart and sealed; what is readable here would not single a person out.
 """
 
+import unicodedata
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Self
@@ -298,6 +299,12 @@ class Lead(models.Model):
         return [(label_of(key), str(answer)) for key, answer in self.attributes.items()]
 
 
+def plain_name(name: str) -> str:
+    """How a name is compared: ``"Peña"`` as ``"pena"``, without case and accents."""
+    parts = unicodedata.normalize("NFKD", name)
+    return "".join(letter for letter in parts if not unicodedata.combining(letter)).casefold()
+
+
 class LeadContact(models.Model):
     """Whom to call, sealed. The digests find the same person again without opening anything."""
 
@@ -332,8 +339,8 @@ class LeadContact(models.Model):
         return {
             "phone_digest": digest("phone", value["phone_1"]),
             "email_digest": digest("email", email) if email else "",
-            "first_name_digest": digest("name", first.casefold()) if first else "",
-            "last_name_digest": digest("name", last.casefold()) if last else "",
+            "first_name_digest": digest("name", plain_name(first)) if first else "",
+            "last_name_digest": digest("name", plain_name(last)) if last else "",
         }
 
 

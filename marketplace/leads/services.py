@@ -17,7 +17,7 @@ from privacy.vault.digests import digests
 from privacy.vault.fields import seal_into, unseal_from
 
 from . import pricing
-from .models import Consent, Lead, LeadContact, Suppression, Vertical
+from .models import Consent, Lead, LeadContact, Suppression, Vertical, plain_name
 from .pricing import AGE_BANDS, MINIMUM_CENTS
 from .verticals import KINDS, questions_of
 
@@ -293,8 +293,8 @@ def person_digests(*, phone: str, email: str, first_name: str = "", last_name: s
 
 
 def name_digests(word: str) -> list[str]:
-    """What to look for in the name digests to find the whole name ``word``, whatever the case."""
-    return digests("name", word.casefold())
+    """What to look for in the name digests to find the whole name ``word``, whatever case and accents."""
+    return digests("name", plain_name(word))
 
 
 def same_person(*, phone: str = "", email: str = "") -> QuerySet[LeadContact]:

@@ -111,6 +111,18 @@ def test_names_of_several_words_are_found(as_alice, alice):
     assert listed(as_alice.get(URL, {"q": "Mary Ann"})) == [found.public_id]
 
 
+@pytest.mark.parametrize("words", ["jose pena", "José Peña", "JOSE PEÑA", "Jose\u0301", "pen\u0303a", "PENA"])
+def test_accents_and_case_of_a_name_do_not_matter(as_alice, alice, words):
+    found = bought(alice, first_name="José", last_name="Peña")
+    bought(alice, first_name="Josef", last_name="Penn")
+    assert listed(as_alice.get(URL, {"q": words})) == [found.public_id]
+
+
+def test_a_name_that_came_without_accents_is_found_with_them(as_alice, alice):
+    found = bought(alice, first_name="Jose", last_name="Pena")
+    assert listed(as_alice.get(URL, {"q": "José Peña"})) == [found.public_id]
+
+
 @pytest.mark.parametrize(
     "words", ["Pri", "riya", "555", "priya@", "example.org", "%", "_", "Priya Waco", "' OR 1=1 --", "\\"]
 )
