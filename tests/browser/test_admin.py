@@ -4,6 +4,8 @@ import pytest
 
 from .test_pages import keep_picture, sign_in
 
+pytestmark = [pytest.mark.browser]
+
 _FACTS = """
 from datetime import timedelta
 from importlib import import_module
