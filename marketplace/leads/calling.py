@@ -28,9 +28,9 @@ class CallTime:
         return f"{self.local:%I:%M} {self.local:%p} ".lstrip("0").lower() + f"({self.local:%Z})"
 
     @property
-    def opens(self) -> str:
-        """When they may be called again, in words."""
-        return "today at 8 am" if self.local.time() < EARLIEST else "tomorrow at 8 am"
+    def is_early(self) -> bool:
+        """Whether they may be called later on the same day."""
+        return self.local.time() < EARLIEST
 
 
 def call_time(lead: Lead) -> CallTime | None:

@@ -299,6 +299,15 @@ class Lead(models.Model):
         return [(label_of(key), str(answer)) for key, answer in self.attributes.items()]
 
 
+def _reached_by(value: Mapping[str, str]) -> dict[str, str]:
+    """The digests by which a person is found again, "" for what is not known of them."""
+    phone, email = value.get("phone_1", ""), value.get("email", "")
+    return {
+        "phone_digest": digest("phone", phone) if phone else "",
+        "email_digest": digest("email", email) if email else "",
+    }
+
+
 def plain_name(name: str) -> str:
     """How a name is compared: ``"Peña"`` as ``"pena"``, without case and accents."""
     parts = unicodedata.normalize("NFKD", name)
@@ -335,10 +344,8 @@ class LeadContact(models.Model):
     @staticmethod
     def digests_of(value: Mapping[str, str]) -> dict[str, str]:
         """The digest columns of a contact that is to be sealed or was; phone in E.164, email in lower case."""
-        email, first, last = (value.get(name, "") for name in ("email", "first_name", "last_name"))
-        return {
-            "phone_digest": digest("phone", value["phone_1"]),
-            "email_digest": digest("email", email) if email else "",
+        first, last = value.get("first_name", ""), value.get("last_name", "")
+        return _reached_by(value) | {
             "first_name_digest": digest("name", plain_name(first)) if first else "",
             "last_name_digest": digest("name", plain_name(last)) if last else "",
         }
@@ -369,8 +376,4 @@ class Suppression(models.Model):
     @staticmethod
     def digests_of(value: Mapping[str, str]) -> dict[str, str]:
         """The digest columns of what is sealed; phone in E.164, email in lower case, "" where unknown."""
-        phone, email = value.get("phone_1", ""), value.get("email", "")
-        return {
-            "phone_digest": digest("phone", phone) if phone else "",
-            "email_digest": digest("email", email) if email else "",
-        }
+        return _reached_by(value)

@@ -310,9 +310,9 @@ def _insert_purchase(purchase: Purchase) -> None:
 
 def tell_of_revocations() -> int:
     """Tell the buyers of people who took their consent back not to call them any more (DX-16); returns how many mails
-    were queued. Each purchase is a transaction of its own, so that one failure leaves the others told."""
+    were queued. Each purchase is a transaction of its own: those told before a failure stay told."""
     told = 0
-    for purchase in Purchase.objects.to_be_told().select_related("buyer", "lead__vertical", "lead__consent"):
+    for purchase in Purchase.objects.to_be_told().select_related("buyer", "lead__vertical"):
         with transaction.atomic():
             if Purchase.objects.filter(pk=purchase.pk, revocation_told_at=None).update(revocation_told_at=clock.now()):
                 emails.consent_taken_back(purchase)

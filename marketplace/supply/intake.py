@@ -193,13 +193,21 @@ def _fate_of(row: Candidate, people: People, repeats: list[tuple[Fate, Known]], 
     return fate
 
 
+def _any_of(people: Iterable[Candidate | Revocation]) -> Q:
+    """With a phone or email of one of these."""
+    phones: set[str] = set()
+    emails: set[str] = set()
+    for one in people:
+        phones.update(one.phones)
+        emails.update(one.emails)
+    return Q(phone_digest__among=phones) | Q(email_digest__among=emails)
+
+
 def _known_people(rows: Sequence[Judged]) -> People:
     """Everybody in stock, sold and withdrawn leads included, with a phone or email of these rows: one query."""
     told = [row if isinstance(row, Candidate) else row.revocation for row in rows]
-    phones = {digest for one in told if one for digest in one.phones}
-    emails = {digest for one in told if one for digest in one.emails}
     people: People = defaultdict(list)
-    found = LeadContact.objects.filter(Q(phone_digest__among=phones) | Q(email_digest__among=emails)).order_by("pk")
+    found = LeadContact.objects.filter(_any_of(one for one in told if one)).order_by("pk")
     columns = ("vertical_id", "asked_at", "status", "consent__given_at", "pk")
     digests = ("phone_digest", "email_digest")
     for *lead, phone, email in found.values_list(*(f"lead__{column}" for column in columns), *digests):
@@ -211,11 +219,8 @@ def _known_people(rows: Sequence[Judged]) -> People:
 
 def _known_ends(rows: Sequence[Judged]) -> Ends:
     """What was said before about the people of these rows: one query."""
-    candidates = [row for row in rows if isinstance(row, Candidate)]
-    phones = {digest for row in candidates for digest in row.phones}
-    emails = {digest for row in candidates for digest in row.emails}
     ends: Ends = defaultdict(lambda: NEVER)
-    said = Suppression.objects.filter(Q(phone_digest__among=phones) | Q(email_digest__among=emails))
+    said = Suppression.objects.filter(_any_of(row for row in rows if isinstance(row, Candidate)))
     for revoked_at, *digests in said.values_list("revoked_at", "phone_digest", "email_digest"):
         _end(ends, filter(None, digests), revoked_at)
     return ends

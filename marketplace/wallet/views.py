@@ -21,7 +21,6 @@ from accounts.services import require_verified
 from marketplace.core import clock, logs
 from marketplace.core.csv_export import stream_csv
 from marketplace.core.ids import ALPHABET
-from marketplace.core.money import dollars
 from marketplace.core.refusals import Refusal, TooMany
 from marketplace.core.throttle import throttle
 from marketplace.ledger import statement as books
@@ -179,7 +178,6 @@ def deposit(request: MemberRequest, public_id: str) -> HttpResponse:
     is_refreshing = is_waiting and clock.now() - found.created_at < IMPATIENT and "still" not in request.GET
     context = {
         "deposit": found,
-        "heading": _heading(found, is_known=is_known, was_cancelled="cancelled" in request.GET),
         "was_cancelled": "cancelled" in request.GET,
         "is_known": is_known,
         "is_refreshing": is_refreshing,
@@ -189,27 +187,6 @@ def deposit(request: MemberRequest, public_id: str) -> HttpResponse:
     if is_refreshing:
         response["Refresh"] = "5"  # a header and no script; the page says how to stop it
     return response
-
-
-_HEADINGS = {
-    Deposit.State.PROCESSING: "Your deposit is on its way",
-    Deposit.State.REVIEW: "Your deposit is being looked at",
-    Deposit.State.RETURNED: "The payment was sent back",
-    Deposit.State.FAILED: "The payment did not come through",
-    Deposit.State.EXPIRED: "The card page has closed",
-}
-
-
-def _heading(deposit: Deposit, *, is_known: bool, was_cancelled: bool) -> str:
-    """How the deposit stands, for the page and its tab."""
-    state = Deposit.State(deposit.state)
-    if state == Deposit.State.PAID:
-        return f"{dollars(deposit.received_cents)} added"
-    if state in _HEADINGS:
-        return _HEADINGS[state]
-    if not is_known:
-        return "We could not ask the card processor"
-    return "You cancelled" if was_cancelled else "Not paid yet"
 
 
 def _ask_processor(member: User, found: Deposit) -> bool:
