@@ -6,6 +6,7 @@ import pytest
 import time_machine
 
 from marketplace.leads.calling import call_time
+from marketplace.leads.models import Lead
 from tests.stock import make_lead
 
 OPEN = "They may be called now, until 9 pm."
@@ -36,4 +37,12 @@ def test_it_works(client, db, utc, zone, there, said):
 def test_where_the_time_is_not_known_nothing_is_said(client, db):
     lead = make_lead()
     assert call_time(lead) is None
+    assert "where they are" not in client.get(f"/leads/{lead.public_id}/").text
+
+
+@pytest.mark.parametrize("state", ["sold", "withdrawn"])
+def test_of_a_lead_that_is_gone_nobody_is_told_to_call(client, db, state):
+    """Least of all if it went because the consent was taken back."""
+    lead = make_lead(time_zone="America/New_York")
+    Lead.objects.filter(pk=lead.pk).update(status=state, slots_sold=1 if state == "sold" else 0)
     assert "where they are" not in client.get(f"/leads/{lead.public_id}/").text
