@@ -149,6 +149,8 @@ NOT_PERSONAL = {
     "leads.ZipCode": "*",
     "leads.Vertical": "*",
     "leads.Supplier": "*",
+    "leads.Tally": "*",
+    "leads.Market": "*",
     "leads.ConsentWording": "*",
     "supply.ImportBatch": "*",
     "wallet.StripeEvent": "*",

@@ -1,4 +1,8 @@
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
+from itertools import accumulate, zip_longest
+from math import inf
 from typing import Any
 
 from django import forms
@@ -8,9 +12,10 @@ from django.http import QueryDict
 from accounts.models import STATES
 from marketplace.core.money import NotMoney, dollars, parse_dollars
 
-from . import places
+from . import facets, places
+from .facets import COUNTED, Facets, Wanted
 from .models import Lead, LeadQuerySet
-from .pricing import AGE_BANDS
+from .pricing import AGE_BANDS, PRICE_BANDS
 from .verticals import KINDS
 
 # The oldest band is everything on sale, so it is no filter.
@@ -23,11 +28,13 @@ SORT_CHOICES = [(NEWEST, "Latest listed"), ("price", "Price, low to high"), ("-p
 ORDERS = {NEWEST: ("-listed_at", "-id"), "price": ("price_cents", "id"), "-price": ("-price_cents", "-id")}
 MILES = (10, 25, 50, 100)
 DEFAULT_MILES = 25
-DEFAULTS = (("sort", NEWEST), ("miles", str(DEFAULT_MILES)))
-COUNTED = 1000  # more are shown as "1,000+"
-NO_FILTERS = ("sort", "miles")  # how the list is ordered, and a part of another filter
+DEFAULTS = (("sort", NEWEST), ("view", "list"), ("miles", str(DEFAULT_MILES)))
+VIEW_CHOICES = [("list", "List"), ("map", "Map"), ("plots", "Plots")]
+NO_FILTERS = ("sort", "view", "miles")  # how the list is ordered and shown, and a part of another filter
 SEVERAL = ("vertical", "state")
-SINGLE = ("place", "miles", "age", "mode", "certificate", "min", "max", "sort", "after", "before")
+SINGLE = ("place", "miles", "age", "mode", "certificate", "min", "max", "sort", "view", "after", "before")
+# The filters that stand for a column of a tally, where the name is another.
+FILTERS_ON = {"price": ("min", "max"), "exclusive": ("mode",), "certified": ("certificate",)}
 
 
 @dataclass(frozen=True)
@@ -40,11 +47,20 @@ class Chip:
 
 @dataclass(frozen=True)
 class Way:
-    """A way out of an empty list: dropping ``label`` finds ``count`` leads at ``query``."""
+    """A way out of an empty list: the change ``label`` finds ``count`` leads at ``query``."""
 
     label: str
     query: str
     count: int
+
+
+@dataclass(frozen=True)
+class PriceBand:
+    """A range of prices to choose with one press: its label, the query string of that, and whether it is chosen."""
+
+    label: str
+    query: str
+    is_chosen: bool
 
 
 def canonical(given: QueryDict) -> QueryDict:
@@ -77,6 +93,13 @@ def _without(given: QueryDict, name: str, value: str = "") -> str:
     return canonical(rest).urlencode()
 
 
+def _changed(given: QueryDict, name: str, *values: str) -> str:
+    """The query string with these ``values`` of the parameter ``name`` instead of its own; on its first page."""
+    changed = QueryDict(_without(given, name), mutable=True)
+    changed.setlist(name, list(values))
+    return canonical(changed).urlencode()
+
+
 class DollarsField(forms.CharField):
     """An amount as a person types it; the clean value is whole cents, or None for an empty field."""
 
@@ -88,9 +111,20 @@ class DollarsField(forms.CharField):
             raise forms.ValidationError(str(error)) from error
 
 
+def _band_label(start: int, end: int | None) -> str:
+    """``"$10.00 to $24.99"``."""
+    if not start and end:
+        return f"Under {dollars(end)}"
+    return f"{dollars(start)} to {dollars(end - 1)}" if end else f"{dollars(start)} and more"
+
+
 def _price_field(label: str) -> DollarsField:
     attributes = {"inputmode": "decimal", "autocomplete": "off", "class": "input"}
     return DollarsField(label=label, required=False, max_length=20, widget=forms.TextInput(attrs=attributes))
+
+
+IN_SEARCH = {"form": "filters"}  # above the list, while the form stands beside it
+SENT_AT_ONCE = {**IN_SEARCH, "class": "select", "data-hx-get": "/leads/", "data-hx-include": "#filters"}
 
 
 class CatalogueForm(forms.Form):
@@ -109,12 +143,21 @@ class CatalogueForm(forms.Form):
         label="Near",
         required=False,
         max_length=80,
-        widget=forms.TextInput(attrs={"class": "input", "autocomplete": "off"}),
+        widget=forms.TextInput(
+            attrs={
+                **IN_SEARCH,
+                "class": "input",
+                "type": "search",
+                "autocomplete": "off",
+                "placeholder": "City with state, or ZIP code",
+            }
+        ),
     )
     miles = forms.ChoiceField(
         label="Distance",
         required=False,
         choices=[("" if miles == DEFAULT_MILES else str(miles), f"within {miles} miles") for miles in MILES],
+        widget=forms.Select(attrs=SENT_AT_ONCE),
     )
     age = forms.ChoiceField(
         label="Age", required=False, choices=[("", "Any age"), *AGE_CHOICES], widget=forms.RadioSelect
@@ -125,7 +168,10 @@ class CatalogueForm(forms.Form):
     certificate = forms.BooleanField(label="Independent certificate on file", required=False)
     min = _price_field("Lowest price in dollars")
     max = _price_field("Highest price in dollars")
-    sort = forms.ChoiceField(label="Sort", required=False, choices=SORT_CHOICES)
+    sort = forms.ChoiceField(
+        label="Sort", required=False, choices=SORT_CHOICES, widget=forms.Select(attrs=SENT_AT_ONCE)
+    )
+    view = forms.ChoiceField(label="Show as", required=False, choices=VIEW_CHOICES)
 
     def __init__(self, query: QueryDict) -> None:
         super().__init__(query)
@@ -139,9 +185,10 @@ class CatalogueForm(forms.Form):
             raise forms.ValidationError(str(error)) from error
 
     def clean(self) -> dict[str, Any]:
-        if "sort" in self.errors:  # no link leads to the mistake again
-            self.query = self.query.copy()
-            del self.query["sort"]
+        for name in ("sort", "view"):
+            if name in self.errors:  # no link leads to the mistake again
+                self.query = self.query.copy()
+                del self.query[name]
         low, high = self.cleaned_data.get("min"), self.cleaned_data.get("max")
         if low is not None and high is not None and high < low:
             self.add_error("max", "Enter a highest price that is not below the lowest.")
@@ -156,6 +203,11 @@ class CatalogueForm(forms.Form):
         return self.cleaned_data.get("sort") or NEWEST
 
     @property
+    def shown_as(self) -> str:
+        """``list``, ``map`` or ``plots``."""
+        return self.cleaned_data.get("view") or "list"
+
+    @property
     def reach(self) -> int:
         """How far around the place, in miles."""
         return int(self.cleaned_data.get("miles") or DEFAULT_MILES)
@@ -165,17 +217,18 @@ class CatalogueForm(forms.Form):
         return [self["min"], self["max"]]
 
     @property
-    def around(self) -> list[forms.BoundField]:
-        return [self["place"], self["miles"]]
+    def searching(self) -> list[forms.BoundField]:
+        return [self["place"], self["miles"], self["sort"]]
 
     def chosen(self) -> dict[str, Any]:
         """The filters in use that make sense, by name."""
         good = self.cleaned_data.items()
         return {name: value for name, value in good if value not in ("", [], None, False) and name not in NO_FILTERS}
 
-    def found(self, leads: LeadQuerySet, *, without: str = "") -> LeadQuerySet:
-        """Those of ``leads`` that pass the filters in use, or all of them but the one named ``without``."""
-        chosen = {name: value for name, value in self.chosen().items() if name != without}
+    def found(self, leads: LeadQuerySet, *, without: Collection[str] = (), miles: int | None = None) -> LeadQuerySet:
+        """Those of ``leads`` that pass the filters in use, or all of them but those named ``without``; within ``miles``
+        of the place, if another distance is to be tried."""
+        chosen = {name: value for name, value in self.chosen().items() if name not in without}
         if "vertical" in chosen:
             leads = leads.of_vertical(*chosen["vertical"])
         if "state" in chosen:
@@ -184,12 +237,65 @@ class CatalogueForm(forms.Form):
             leads = leads.no_older_than(AGES[chosen["age"]])
         if "place" in chosen:
             centre = chosen["place"]
-            leads = leads.near(centre.latitude, centre.longitude, *centre.box(self.reach))
+            leads = leads.near(centre.latitude, centre.longitude, *centre.box(miles or self.reach))
         if "certificate" in chosen:
             leads = leads.certified()
         if "mode" in chosen:
             leads = leads.exclusive() if chosen["mode"] == "exclusive" else leads.shared()
         return leads.priced(chosen.get("min"), chosen.get("max"))
+
+    def count(self) -> Facets:
+        """How many leads on sale pass the filters, and how many each value of each filter would find. One query."""
+        leads = Lead.objects.on_sale()
+        wanted = self._among()
+        if wanted is not None:
+            return facets.counted_before(self.found(leads), wanted)
+        return facets.counted_now(lambda column: self.found(leads, without=FILTERS_ON.get(column, [column])))
+
+    def _among(self) -> Wanted | None:
+        """The filters in use as values of the columns of a tally; None if a tally does not know them."""
+        chosen = self.chosen()
+        wanted: dict[str, Sequence[Any]] = {name: chosen[name] for name in SEVERAL if name in chosen}
+        if "age" in chosen:
+            wanted["age"] = range(list(AGES).index(chosen["age"]) + 1)
+        if "mode" in chosen:
+            wanted["exclusive"] = [int(chosen["mode"] == "exclusive")]
+        if "certificate" in chosen:
+            wanted["certified"] = [1]
+        starts: Sequence[float] = (*PRICE_BANDS, inf)
+        low, above = chosen.get("min", 0), chosen.get("max", inf) + 1
+        if "place" in chosen or low not in starts or above not in starts:
+            return None
+        if low or above < inf:
+            wanted["price"] = range(starts.index(low), starts.index(above))
+        return wanted
+
+    def numbers(self, counted: Facets) -> dict[str, Mapping[str, int] | None]:
+        """What stands beside the values of each field (``price`` for the bands); None where nobody counted."""
+        counts = counted.counts
+        numbers = dict.fromkeys(("vertical", "state", "price", "age", "mode", "certificate"))
+        numbers |= {name: counts[name] for name in (*SEVERAL, "price") if name in counts}
+        if "age" in counts:
+            bands = [counts["age"].get(str(band), 0) for band in range(len(AGE_BANDS))]
+            numbers["age"] = dict(zip(AGES, accumulate(bands), strict=False))  # without the last: it is no filter
+        if "exclusive" in counts:
+            numbers["mode"] = {"exclusive": counts["exclusive"].get("1", 0), "shared": counts["exclusive"].get("0", 0)}
+        if "certified" in counts:
+            numbers["certificate"] = {"1": counts["certified"].get("1", 0)}
+        return numbers
+
+    def price_bands(self) -> list[PriceBand]:
+        """The ranges of prices to choose from; choosing the one in use drops it."""
+        rest = QueryDict(_without(self.query, "min"), mutable=True)
+        rest.pop("max", None)
+        bands = []
+        for start, end in zip_longest(PRICE_BANDS, PRICE_BANDS[1:]):
+            own = {"min": start or None, "max": end - 1 if end else None}
+            is_chosen = all(self.cleaned_data.get(name) == cents for name, cents in own.items())
+            query = rest.copy()
+            query.update({name: str(Decimal(cents) / 100) for name, cents in own.items() if cents and not is_chosen})
+            bands.append(PriceBand(_band_label(start, end), canonical(query).urlencode(), is_chosen))
+        return bands
 
     def chips(self) -> list[Chip]:
         """One for each value in use, in the order of the form."""
@@ -201,35 +307,54 @@ class CatalogueForm(forms.Form):
 
     def in_states(self, states: list[str]) -> str:
         """The query string of this list for these states instead of those in use."""
-        query = self.query.copy()
-        query.setlist("state", states)
-        return _without(query, "after")
+        return _changed(self.query, "state", *states)
+
+    def with_state(self, code: str) -> str:
+        """The query string of this list with one more state, or without that one if it is chosen."""
+        chosen = self.query.getlist("state")
+        return _without(self.query, "state", code) if code in chosen else _changed(self.query, "state", *chosen, code)
+
+    @property
+    def cleared(self) -> str:
+        """The query string of a list without filters, shown as this one."""
+        return _changed(QueryDict(), "view", self.shown_as)
 
     def first_page(self) -> str:
         """The query string of this list's first page, with its question mark."""
         query = _without(self.query, "after")
         return f"?{query}" if query else ""
 
+    @property
+    def newest(self) -> str:
+        """The query string of this list with the latest first."""
+        return _changed(self.query, "sort", NEWEST)
+
     def ways_out(self) -> list[Way]:
-        """For an empty list: the filters that can be dropped alone to find something, nearest first; at most 1,001 are
-        counted for each. One query."""
-        names = list(self.chosen())
-        if not names:
+        """For an empty list: the single changes that find something, nearest first; at most 1,001 leads are counted for
+        each. One query."""
+        changes: list[tuple[str, list[str], int | None]] = [
+            (f"Without “{self._all_said(name)}”", [name], None) for name in self.chosen()
+        ]
+        if "place" in self.chosen():
+            changes += [(f"Within {miles} miles", [], miles) for miles in MILES if miles > self.reach]
+        if not changes:
             return []
-        some = {name: self.found(Lead.objects.on_sale(), without=name).values("pk")[: COUNTED + 1] for name in names}
+        leads = Lead.objects.on_sale()
         counts = [
-            Lead.objects.filter(pk__in=found)
-            .annotate(dropped=Value(name))
-            .values("dropped")
+            Lead.objects.filter(pk__in=self.found(leads, without=without, miles=miles).values("pk")[: COUNTED + 1])
+            .annotate(change=Value(index))
+            .values("change")
             .annotate(count=Count("pk"))
-            for name, found in some.items()
+            for index, (_, without, miles) in enumerate(changes)
         ]
-        found = counts[0].union(*counts[1:], all=True)
-        ways = [
-            Way(self._all_said(row["dropped"]), _without(self.query, row["dropped"]), row["count"])
-            for row in found
-            if row["count"]
-        ]
+        ways, is_wider = [], False
+        for row in sorted(counts[0].union(*counts[1:], all=True), key=lambda row: row["change"]):
+            label, without, miles = changes[row["change"]]
+            if not row["count"] or (miles and is_wider):  # the smallest circle is enough
+                continue
+            is_wider = is_wider or bool(miles)
+            query = _changed(self.query, "miles", str(miles)) if miles else _without(self.query, without[0])
+            ways.append(Way(label, query, row["count"]))
         return sorted(ways, key=lambda way: way.count)
 
     def _all_said(self, name: str) -> str:

@@ -127,6 +127,49 @@ class Consent(models.Model):
         return self.revoked_at is not None or (self.expires_at is not None and self.expires_at <= clock.now())
 
 
+ANY = -1  # in a tally: whatever that property
+
+
+class Tally(models.Model):
+    """How many leads of one sort were on sale at the last count, so that a page need not count them itself.
+
+    There is a row for each sort that occurs, and rows for whole groups: any line of business, any state, and (all four
+    together) any age, price, number of buyers and certificate.
+    """
+
+    age = models.SmallIntegerField(help_text="index into pricing.AGE_BANDS, or ANY")
+    price = models.SmallIntegerField(help_text="index into pricing.PRICE_BANDS, or ANY")
+    exclusive = models.SmallIntegerField(help_text="1 or 0, or ANY")
+    certified = models.SmallIntegerField(help_text="1 or 0, or ANY")
+    vertical = models.CharField(max_length=30, blank=True, help_text='slug, or "" for any')
+    state = models.CharField(max_length=2, blank=True, help_text='or "" for any')
+    count = models.PositiveIntegerField()
+
+    class Meta:
+        constraints = [
+            # In this order a page finds what it needs side by side: it names all of the first ones.
+            models.UniqueConstraint(
+                fields=["age", "price", "exclusive", "certified", "vertical", "state"], name="leads_tally_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"Tally {self.pk}"
+
+
+class Market(models.Model):
+    """What a line of business looked like when it was last looked at, for the plots. Amounts in cents, days in UTC."""
+
+    vertical = models.OneToOneField(Vertical, models.CASCADE, related_name="market")
+    seen_at = models.DateTimeField(help_text="a full hour")
+    prices = models.JSONField(help_text="lowest, quarter, median, three quarters and highest price on sale; or empty")
+    hours = models.JSONField(help_text="leads listed in each of the 24 hours before, oldest first")
+    weeks = models.JSONField(help_text="fresh prices by week, oldest first: exclusive, day, leads, median")
+
+    def __str__(self) -> str:
+        return f"Market {self.pk}"
+
+
 class LeadQuerySet(models.QuerySet["Lead"]):
     def shown(self) -> Self:
         """Leads with a public page: on sale now, or gone. Those that never were on sale do not exist."""

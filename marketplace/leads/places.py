@@ -6,6 +6,7 @@ out no more about a person than that. The whole ZIP code is shown after buying o
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from math import cos, radians
 
 from django.db.models import Avg, Q
@@ -38,6 +39,7 @@ class Centre:
         return height, height / cos(radians(self.latitude))
 
 
+@lru_cache(maxsize=1000)  # places stay where they are, and a list page has a budget of queries
 def find(text: str) -> Centre:
     """The place of ``"43215"`` or of ``"Columbus, OH"``.
 

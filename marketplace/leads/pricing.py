@@ -27,6 +27,8 @@ AGE_BANDS = (
     AgeBand(timedelta(days=180), 7, "91 to 180 days"),
     AgeBand(timedelta(days=365), 4, "181 to 365 days"),
 )
+# By these prices leads are counted: each band starts at one of them (cents) and ends before the next.
+PRICE_BANDS = (0, 1000, 2500, 5000, 10_000, 20_000)
 # What places a lead within its vertical's range, in points of 100.
 GRADE_POINTS = {"A": 40, "B": 25, "C": 10}
 CERTIFICATE_POINTS = 25

@@ -184,7 +184,7 @@ def test_the_admin_is_accessible(stack, facts, open_browser, who, dark, width):
 
 # What is no page: machines ask for it, or a form is sent to it.
 NO_PAGES = {
-    *("livez", "readyz", "robots", "sitemap", "choose_theme"),
+    *("livez", "readyz", "robots", "sitemap", "choose_theme", "leads:fresh_leads"),
     *("wallet:statement_csv", "wallet:stripe_webhook"),
     *("purchases:export_csv", "purchases:set_stage", "purchases:add_note", "purchases:remove_note"),
 }

@@ -1,16 +1,21 @@
 """How a lead is written on a page."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
 from django import template
+from django.forms import BoundField
+from django.forms.boundfield import BoundWidget
+from django.http import QueryDict
+from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from accounts.models import STATES
 from marketplace.core.templatetags.ui import icon
 from marketplace.leads import calling
+from marketplace.leads.forms import canonical
 from marketplace.leads.models import Lead
 from marketplace.leads.verticals import label_of
 
@@ -86,6 +91,59 @@ def call_time(lead: Lead) -> dict[str, Any]:
 def times(percent: int) -> str:
     """A factor in percent as people say it: ``250`` → ``"2.5"``."""
     return f"{percent / 100:g}"
+
+
+@register.simple_tag
+def catalogue(query: str | QueryDict, **changes: str) -> str:
+    """The address of the catalogue with this query string and ``changes``; on its first page, unless told otherwise."""
+    wanted = QueryDict(query if isinstance(query, str) else query.urlencode(), mutable=True)
+    for name in ("after", "before"):
+        wanted.pop(name, None)
+    wanted.update(changes)
+    text = canonical(wanted).urlencode()
+    return f"{reverse('leads:catalogue')}{'?' if text else ''}{text}"
+
+
+Numbers = Mapping[str, int] | None
+MOST_FREQUENT = 4
+
+
+@register.simple_tag
+def number_of(numbers: Numbers, value: object) -> SafeString:
+    """How many leads ``value`` would find, with a bar that compares it with the others; nothing if nobody counted."""
+    if not numbers or value == "":
+        return SafeString()
+    number = of(numbers, value)
+    share = max(1, round(100 * number / max(numbers.values()))) if number else 0
+    return format_html(
+        '<span class="n">{}</span><svg class="share" viewBox="0 0 100 4" preserveAspectRatio="none" aria-hidden="true">'
+        '<rect class="share-bg" width="100" height="4" rx="2"/><rect class="share-fg" width="{}" height="4" rx="2"/>'
+        "</svg>",
+        f"{number:,}",
+        share,
+    )
+
+
+@register.filter
+def of(numbers: Mapping[str, int], value: object) -> int:
+    """The number that stands for ``value``."""
+    return numbers.get(str(value), 0)
+
+
+@register.filter
+def often(field: BoundField, numbers: Numbers) -> list[BoundWidget]:
+    """The options of ``field`` that are chosen, and the few others that would find most leads."""
+    options = list(field)
+    free = [option for option in options if not option.data["selected"] and of(numbers or {}, option.data["value"])]
+    best = sorted(free, key=lambda option: -of(numbers or {}, option.data["value"]))[:MOST_FREQUENT]
+    return [option for option in options if option.data["selected"] or option in best]
+
+
+@register.filter
+def seldom(field: BoundField, numbers: Numbers) -> list[BoundWidget]:
+    """The options that ``often`` leaves out."""
+    shown = [option.data["value"] for option in often(field, numbers)]
+    return [option for option in field if option.data["value"] not in shown]
 
 
 @register.simple_tag

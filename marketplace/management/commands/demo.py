@@ -7,6 +7,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from marketplace.demo_data import leads, people, purchases
+from marketplace.leads import market
 
 
 class Command(BaseCommand):
@@ -27,4 +28,6 @@ class Command(BaseCommand):
         people.fund()
         leads.import_files(options["leads"], tell=self.stdout.write)
         purchases.buy()
+        market.count()
+        market.look_around()
         self.stdout.write(f"Sign in as {people.ALICE.email} with the password {people.PASSWORD}.")

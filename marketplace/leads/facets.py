@@ -1,0 +1,107 @@
+"""How many leads each value of each filter would find beside the other filters in use: one query for all of them.
+
+The numbers come from the count of the last minute (``market.count``). It knows no places and no prices but the bands;
+where those are asked for, the leads are counted on the spot, up to a limit.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import connection
+from django.db.models import F
+
+from accounts.models import STATES
+from marketplace.core import clock
+
+from .market import in_age_bands, in_price_bands, is_certified, is_exclusive
+from .models import ANY, LeadQuerySet
+from .pricing import AGE_BANDS, PRICE_BANDS
+from .verticals import KINDS
+
+COUNTED = 1000  # more are shown as "1,000+"
+TOTAL = "total"
+# The values of each column of a tally. A row that counts any vertical or state has "" there, one that counts any of the
+# others has ANY in all four.
+_OF_KIND: dict[str, Sequence[int]] = {
+    "age": range(len(AGE_BANDS)),
+    "price": range(len(PRICE_BANDS)),
+    "exclusive": (0, 1),
+    "certified": (0, 1),
+}
+_GROUPED: dict[str, Sequence[str]] = {"vertical": [kind.slug for kind in KINDS], "state": [code for code, _ in STATES]}
+COLUMNS = (*_GROUPED, *_OF_KIND)
+
+Counts = Mapping[str, Mapping[str, int]]
+Wanted = Mapping[str, Sequence[Any]]  # the values that a filter lets through, by column; no entry lets all through
+Found = Callable[[str], LeadQuerySet]  # the leads that pass all filters, or all but those on the column
+
+
+@dataclass(frozen=True)
+class Facets:
+    """``total`` leads pass all filters (at most 1,001 are counted). ``counts`` holds for each column how many there are
+    of each of its values; a column is not there if they are too many to be counted on the spot."""
+
+    total: int
+    counts: Counts
+
+
+_Branch = tuple[str, Sequence[Any]]
+
+
+def counted_before(found: LeadQuerySet, wanted: Wanted) -> Facets:
+    """From the last count, for filters that a tally knows; the total is that of this moment."""
+    return _ask([_total(found), *(_tally(column, wanted) for column in COLUMNS)])
+
+
+def counted_now(found: Found) -> Facets:
+    """On the spot, for any filters."""
+    facets = _ask([_total(found("")), *(_live(column, found(column)) for column in COLUMNS)])
+    few = {column: numbers for column, numbers in facets.counts.items() if sum(numbers.values()) <= COUNTED}
+    return Facets(facets.total, few)
+
+
+def _total(found: LeadQuerySet) -> _Branch:
+    statement, values = found.order_by().values("pk")[: COUNTED + 1].query.sql_with_params()
+    return f"SELECT '{TOTAL}', '', COUNT(*) FROM ({statement}) found", values  # noqa: S608 - of the ORM
+
+
+def _tally(column: str, wanted: Wanted) -> _Branch:
+    """The counts of each value of ``column`` among what the other filters let through."""
+    others = {name: values for name, values in wanted.items() if name != column}
+    whole = column not in _OF_KIND and not others.keys() & _OF_KIND.keys()
+    among = {name: [ANY] if whole else others.get(name, values) for name, values in _OF_KIND.items()}
+    among |= {name: values if name == column else others.get(name, [""]) for name, values in _GROUPED.items()}
+    where = " AND ".join(f"{name} IN ({', '.join(['%s'] * len(values))})" for name, values in among.items())
+    statement = f"SELECT '{column}', CAST({column} AS varchar(30)), SUM(count) FROM leads_tally WHERE {where}"  # noqa: S608
+    return f"{statement} GROUP BY {column}", [value for values in among.values() for value in values]
+
+
+_LIVE: dict[str, Callable[[], Any]] = {
+    "vertical": lambda: F("vertical__slug"),
+    "state": lambda: F("state"),
+    "age": lambda: in_age_bands(clock.now()),
+    "price": in_price_bands,
+    "exclusive": is_exclusive,
+    "certified": is_certified,
+}
+
+
+def _live(column: str, found: LeadQuerySet) -> _Branch:
+    some = found.order_by().annotate(value=_LIVE[column]()).values("value")[: COUNTED + 1]
+    statement, values = some.query.sql_with_params()
+    number = f"SELECT '{column}', CAST(value AS varchar(30)), COUNT(*) FROM ({statement}) found"  # noqa: S608 - of the ORM
+    return f"{number} GROUP BY value", values
+
+
+def _ask(branches: Sequence[_Branch]) -> Facets:
+    statement = " UNION ALL ".join(text for text, _ in branches)
+    with connection.cursor() as cursor:
+        cursor.execute(statement, [value for _, values in branches for value in values])
+        rows = cursor.fetchall()
+    counts: dict[str, dict[str, int]] = defaultdict(dict)
+    for column, value, number in rows:
+        counts[column][value] = int(number)
+    total = counts.pop(TOTAL)[""]
+    return Facets(total, counts)
