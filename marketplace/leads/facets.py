@@ -5,10 +5,11 @@ where those are asked for, the leads are counted on the spot, up to a limit.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from django.core.exceptions import EmptyResultSet
 from django.db import connection
 from django.db.models import F
 
@@ -62,9 +63,17 @@ def counted_now(found: Found) -> Facets:
     return Facets(facets.total, few)
 
 
-def _total(found: LeadQuerySet) -> _Branch:
-    statement, values = found.order_by().values("pk")[: COUNTED + 1].query.sql_with_params()
-    return f"SELECT '{TOTAL}', '', COUNT(*) FROM ({statement}) found", values  # noqa: S608 - of the ORM
+def _counted(label: str, value: str, leads: Any) -> _Branch | None:
+    """Count what ``leads`` (a query of one column) gives, up to the limit; None if it can give nothing."""
+    try:
+        statement, values = leads[: COUNTED + 1].query.sql_with_params()
+    except EmptyResultSet:  # a price beyond what a column holds, say
+        return None
+    return f"SELECT '{label}', {value}, COUNT(*) FROM ({statement}) found", values  # noqa: S608 - of the ORM
+
+
+def _total(found: LeadQuerySet) -> _Branch | None:
+    return _counted(TOTAL, "''", found.order_by().values("pk"))
 
 
 def _tally(column: str, wanted: Wanted) -> _Branch:
@@ -88,20 +97,22 @@ _LIVE: dict[str, Callable[[], Any]] = {
 }
 
 
-def _live(column: str, found: LeadQuerySet) -> _Branch:
-    some = found.order_by().annotate(value=_LIVE[column]()).values("value")[: COUNTED + 1]
-    statement, values = some.query.sql_with_params()
-    number = f"SELECT '{column}', CAST(value AS varchar(30)), COUNT(*) FROM ({statement}) found"  # noqa: S608 - of the ORM
-    return f"{number} GROUP BY value", values
+def _live(column: str, found: LeadQuerySet) -> _Branch | None:
+    some = found.order_by().annotate(value=_LIVE[column]()).values("value")
+    branch = _counted(column, "CAST(value AS varchar(30))", some)
+    return branch and (f"{branch[0]} GROUP BY value", branch[1])
 
 
-def _ask(branches: Sequence[_Branch]) -> Facets:
-    statement = " UNION ALL ".join(text for text, _ in branches)
+def _ask(branches: Iterable[_Branch | None]) -> Facets:
+    wanted = [branch for branch in branches if branch]
+    if not wanted:
+        return Facets(0, {})
     with connection.cursor() as cursor:
-        cursor.execute(statement, [value for _, values in branches for value in values])
+        statement = " UNION ALL ".join(text for text, _ in wanted)
+        cursor.execute(statement, [value for _, values in wanted for value in values])
         rows = cursor.fetchall()
     counts: dict[str, dict[str, int]] = defaultdict(dict)
     for column, value, number in rows:
         counts[column][value] = int(number)
-    total = counts.pop(TOTAL)[""]
+    total = counts.pop(TOTAL, {}).get("", 0)
     return Facets(total, counts)
