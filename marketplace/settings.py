@@ -336,6 +336,7 @@ CELERY_BEAT_SCHEDULE = {
     "count leads on sale": {"task": "leads.count", "schedule": 60.0, "options": {"expires": 60}},
     "look at the market": {"task": "leads.look_around", "schedule": crontab(minute=1)},
     "tell buyers of revocations": {"task": "purchases.tell_of_revocations", "schedule": crontab(minute="*/10")},
+    "forget removed notes": {"task": "purchases.forget", "schedule": crontab(minute="*/10")},
     "forget sessions": {"task": "core.clear_sessions", "schedule": crontab(hour=3, minute=11)},
     "forget counters": {"task": "core.clear_counters", "schedule": crontab(minute=23)},
 }

@@ -44,7 +44,7 @@ def rows(purchases: PurchaseQuerySet) -> Iterator[list[Cell]]:
     spreadsheet or need a leading apostrophe, which diallers refuse. A contact that cannot be opened is "unavailable".
     """
     loaded = purchases.select_related("lead__vertical", "lead__contact", "lead__consent__wording")
-    notes = Prefetch("notes", Note.objects.order_by("id"))
+    notes = Prefetch("notes", Note.objects.kept().order_by("id"))
     for purchase in loaded.prefetch_related(notes).order_by("-id").iterator(chunk_size=BATCH):
         lead, contact, consent = purchase.lead, open_contact(purchase), purchase.lead.consent
         dollars, cents = divmod(purchase.price_cents, 100)

@@ -5,6 +5,7 @@ Invariants, each kept by the database: a buyer owns a lead once (unique lead + b
 ``purchase:<public id>`` in the ledger is, and ``purchases.checks`` holds the two together.
 """
 
+from datetime import datetime
 from typing import Self
 
 from django.conf import settings
@@ -51,7 +52,7 @@ class PurchaseQuerySet(models.QuerySet["Purchase"]):
         for word in text.split()[:8]:
             plain = Q(lead__city__icontains=word) | Q(lead__vertical__name__icontains=word)
             plain |= Q(public_id__iexact=word) | Q(lead__public_id__iexact=word) | Q(lead__state__iexact=word)
-            noted = Exists(Note.objects.filter(purchase=OuterRef("pk"), text__icontains=word))
+            noted = Exists(Note.objects.kept().filter(purchase=OuterRef("pk"), text__icontains=word))
             words &= plain | noted | _of_person(word)
         return self.filter(words | _of_person(" ".join(text.split()))) if words else self
 
@@ -111,13 +112,30 @@ class Purchase(models.Model):
         return f"Purchase {self.public_id}"
 
 
+class NoteQuerySet(models.QuerySet["Note"]):
+    def kept(self) -> Self:
+        """Notes that were not removed: all that is shown, found and exported."""
+        return self.filter(removed_at=None)
+
+    def removed_before(self, moment: datetime) -> Self:
+        return self.filter(removed_at__lt=moment)
+
+
 class Note(models.Model):
-    """A buyer's note on a purchase, seen by nobody else."""
+    """A buyer's note on a purchase, seen by nobody else. One that was removed can be brought back for a while."""
 
     public_id = models.CharField(max_length=20, unique=True, default=new_id, editable=False)
     purchase = models.ForeignKey(Purchase, models.PROTECT, related_name="notes")
     text = models.CharField(max_length=2000)
     created_at = models.DateTimeField()
+    removed_at = models.DateTimeField(null=True)
+
+    objects = NoteQuerySet.as_manager()
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["removed_at"], condition=Q(removed_at__isnull=False), name="purchases_notes_to_forget")
+        ]
 
     def __str__(self) -> str:
         return f"Note {self.public_id}"

@@ -14,7 +14,8 @@ from .models import Note, Order, Purchase
     categories=(Category.PURCHASES,),
     purposes=(Purpose.ACCOUNT_SERVICE, Purpose.BILLING, Purpose.LEGAL_DUTY),
     source=Source.TOLD,
-    kept="orders and prices seven years after the year of purchase; stages and notes as long as the account",
+    kept="orders and prices seven years after the year of purchase; stages and notes as long as the account, a removed "
+    "note for an hour",
     fields={
         "purchases.Order": ("public_id", "buyer", "key", "request_hash", "created_at"),
         "purchases.Purchase": (
@@ -30,7 +31,7 @@ from .models import Note, Order, Purchase
             "revocation_told_at",
             "created_at",
         ),
-        "purchases.Note": ("public_id", "purchase", "text", "created_at"),
+        "purchases.Note": ("public_id", "purchase", "text", "created_at", "removed_at"),
     },
 )
 class Purchases:

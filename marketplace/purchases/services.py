@@ -10,6 +10,7 @@ from django.db import connection, transaction
 from accounts.models import User
 from accounts.services import mark_as_buyer, require_verified
 from marketplace.core import clock
+from marketplace.core.cards import mask_cards
 from marketplace.core.ids import new_id
 from marketplace.core.refusals import Refusal
 from marketplace.core.transactions import in_transaction
@@ -25,6 +26,7 @@ from . import emails
 from .models import Note, Order, Purchase
 
 SAME_PERSON_DAYS = 90
+REMOVED_NOTES_KEPT = timedelta(hours=1)
 PREFIX = "purchase:"  # of a purchase's reference in the ledger
 
 
@@ -333,17 +335,33 @@ def open_contact(purchase: Purchase) -> Contact | None:
         return None
 
 
-def set_stage(purchase: Purchase, stage: str) -> None:
-    """Say which stage the purchase is in; saying it twice changes nothing."""
+@in_transaction
+def set_stage(purchase: Purchase, stage: str) -> str:
+    """Say which stage the purchase is in; saying it twice changes nothing. Returns the stage it was in before."""
     wanted = Purchase.Stage(stage)
-    Purchase.objects.filter(pk=purchase.pk).exclude(stage=wanted).update(stage=wanted, stage_changed_at=clock.now())
+    former = Purchase.objects.select_for_update(no_key=True).values_list("stage", flat=True).get(pk=purchase.pk)
+    if former != wanted:
+        Purchase.objects.filter(pk=purchase.pk).update(stage=wanted, stage_changed_at=clock.now())
+    return former
 
 
 def add_note(purchase: Purchase, text: str) -> Note:
-    """Add a note that only the buyer sees."""
-    return Note.objects.create(purchase=purchase, text=text, created_at=clock.now())
+    """Add a note that only the buyer sees. Card numbers are masked before anything is stored."""
+    return Note.objects.create(purchase=purchase, text=mask_cards(text), created_at=clock.now())
 
 
 def remove_note(purchase: Purchase, note_id: str) -> None:
-    """Remove a note of this purchase; removing it twice changes nothing."""
-    purchase.notes.filter(public_id=note_id).delete()
+    """Remove a note of this purchase: it is gone from every page at once, and for good after an hour. Removing it twice
+    changes nothing."""
+    purchase.notes.kept().filter(public_id=note_id).update(removed_at=clock.now())
+
+
+def restore_note(purchase: Purchase, note_id: str) -> bool:
+    """Bring a removed note of this purchase back; returns False if it is gone for good. Twice changes nothing."""
+    wanted = purchase.notes.filter(public_id=note_id).exclude(removed_at__lt=clock.now() - REMOVED_NOTES_KEPT)
+    return bool(wanted.update(removed_at=None))
+
+
+def forget_notes() -> int:
+    """Delete the notes that were removed more than an hour ago; returns how many."""
+    return Note.objects.removed_before(clock.now() - REMOVED_NOTES_KEPT).delete()[0]

@@ -11,4 +11,5 @@ urlpatterns = [
     path("my-leads/<slug:public_id>/stage/", views.set_stage, name="set_stage"),
     path("my-leads/<slug:public_id>/notes/", views.add_note, name="add_note"),
     path("my-leads/<slug:public_id>/notes/<slug:note_id>/remove/", views.remove_note, name="remove_note"),
+    path("my-leads/<slug:public_id>/notes/<slug:note_id>/restore/", views.restore_note, name="restore_note"),
 ]

@@ -19,6 +19,7 @@ from marketplace.core.csv_export import stream_csv
 from marketplace.core.links import safe_next
 from marketplace.core.money import dollars
 from marketplace.core.refusals import Refusal
+from marketplace.core.undo import offer_undo
 from marketplace.leads.models import Lead
 from marketplace.leads.services import LeadUnavailable, PriceChanged
 from marketplace.ledger.services import InsufficientFunds
@@ -174,7 +175,7 @@ def _page(
         "lead": purchase.lead,
         "contact": services.open_contact(purchase),
         "consent": purchase.lead.consent,
-        "notes": purchase.notes.order_by("-id"),
+        "notes": purchase.notes.kept().order_by("-id"),
         "stage_form": stage_form or StageForm(initial={"stage": purchase.stage}),
         "note_form": note_form or NoteForm(),
     }
@@ -193,8 +194,13 @@ def set_stage(request: HttpRequest, public_id: str) -> HttpResponse:
     form = StageForm(request.POST)
     if not form.is_valid():
         return _page(request, purchase, stage_form=form, status=422)
-    services.set_stage(purchase, form.cleaned_data["stage"])
-    messages.success(request, f"Stage saved: {Purchase.Stage(form.cleaned_data['stage']).label}.")
+    stage = Purchase.Stage(form.cleaned_data["stage"])
+    former = services.set_stage(purchase, stage)
+    if former == stage:
+        messages.success(request, f"The stage is {stage.label}.")
+    else:
+        undo = reverse("purchases:set_stage", args=[purchase.public_id])
+        offer_undo(request, f"Stage saved: {stage.label}.", action=undo, fields={"stage": former})
     return _back(request, purchase)
 
 
@@ -205,8 +211,10 @@ def add_note(request: HttpRequest, public_id: str) -> HttpResponse:
     form = NoteForm(request.POST)
     if not form.is_valid():
         return _page(request, purchase, note_form=form, status=422)
-    services.add_note(purchase, form.cleaned_data["text"])
-    return redirect(f"{reverse('purchases:my_lead', args=[purchase.public_id])}#notes")
+    note = services.add_note(purchase, form.cleaned_data["text"])
+    if note.text != form.cleaned_data["text"]:
+        messages.warning(request, "A card number was taken out of your note. Card numbers are never kept here.")
+    return _to_notes(purchase)
 
 
 @sent_by_members
@@ -214,5 +222,21 @@ def remove_note(request: HttpRequest, public_id: str, note_id: str) -> HttpRespo
     """Remove a note; one that is gone already is no mistake."""
     purchase = _mine(request, public_id)
     services.remove_note(purchase, note_id)
-    messages.success(request, "Note removed.")
+    undo = reverse("purchases:restore_note", args=[purchase.public_id, note_id])
+    offer_undo(request, "Note removed. It is deleted for good after an hour.", action=undo)
+    return _to_notes(purchase)
+
+
+@sent_by_members
+def restore_note(request: HttpRequest, public_id: str, note_id: str) -> HttpResponse:
+    """Bring a removed note back."""
+    purchase = _mine(request, public_id)
+    if services.restore_note(purchase, note_id):
+        messages.success(request, "The note is back.")
+    else:
+        messages.warning(request, "That note was deleted for good. It cannot be brought back.")
+    return _to_notes(purchase)
+
+
+def _to_notes(purchase: Purchase) -> HttpResponse:
     return redirect(f"{reverse('purchases:my_lead', args=[purchase.public_id])}#notes")

@@ -187,6 +187,7 @@ NO_PAGES = {
     *("livez", "readyz", "robots", "sitemap", "choose_theme", "leads:fresh_leads"),
     *("wallet:statement_csv", "wallet:stripe_webhook"),
     *("purchases:export_csv", "purchases:set_stage", "purchases:add_note", "purchases:remove_note"),
+    *("purchases:restore_note",),
 }
 
 

@@ -7,6 +7,7 @@ from django.contrib.sessions.models import Session
 from django.urls import reverse
 
 from marketplace.purchases.models import Note
+from marketplace.purchases.services import add_note
 
 
 def url(purchase):
@@ -38,6 +39,25 @@ def test_an_empty_or_too_long_note_is_refused(as_alice, purchase, text, sentence
 def test_the_longest_note_is_kept(as_alice, purchase):
     assert as_alice.post(url(purchase), {"text": "x" * 2000}).status_code == 302
     assert len(Note.objects.get().text) == 2000
+
+
+def test_a_card_number_is_taken_out(as_alice, purchase):
+    page = as_alice.post(url(purchase), {"text": "pays with 4242 4242\n4242-4242, call 614-555-0142"}, follow=True)
+    assert Note.objects.get().text == "pays with [card number], call 614-555-0142"
+    assert "A card number was taken out of your note." in page.content.decode()
+
+
+def test_no_way_in_misses_a_card_number(purchase):
+    assert "4242" not in add_note(purchase, "x" * 1984 + "4242424242424242").text
+    assert "4242" not in Note.objects.get().text
+
+
+def test_a_note_without_a_card_number_is_kept_as_it_is(as_alice, purchase):
+    page = as_alice.post(
+        url(purchase), {"text": f"call 614-555-0142 about lead {purchase.lead.public_id}"}, follow=True
+    )
+    assert "card number" not in page.content.decode()
+    assert Note.objects.get().text == f"call 614-555-0142 about lead {purchase.lead.public_id}"
 
 
 def test_a_nul_is_refused(as_alice, purchase):

@@ -7,6 +7,7 @@ from django.test import Client
 from django.urls import reverse
 
 from marketplace.purchases.models import Purchase
+from marketplace.purchases.services import set_stage
 
 
 def url(purchase):
@@ -31,6 +32,24 @@ def test_saying_it_twice_changes_nothing(as_alice, purchase):
     changed_at = Purchase.objects.get().stage_changed_at
     as_alice.post(url(purchase), {"stage": "won"})
     assert Purchase.objects.get().stage_changed_at == changed_at
+
+
+def test_undo_says_the_former_stage(as_alice, purchase):
+    set_stage(purchase, "contacted")
+    page = as_alice.post(url(purchase), {"stage": "won", "next": "/my-leads/?q=a"}, follow=True).content.decode()
+    form = page.split('class="flashes"')[1].split("</form>")[0]
+    assert f'action="{url(purchase)}"' in form
+    assert '<input type="hidden" name="stage" value="contacted">' in form
+    assert '<input type="hidden" name="next" value="/my-leads/?q=a">' in form
+    for _ in range(2):
+        as_alice.post(url(purchase), {"stage": "contacted"})
+        assert stage_of(purchase) == "contacted"
+
+
+def test_nothing_to_undo_if_nothing_changed(as_alice, purchase):
+    page = as_alice.post(url(purchase), {"stage": "new"}, follow=True).content.decode()
+    assert "The stage is New." in page
+    assert "Undo" not in page
 
 
 def test_the_list_comes_back_to_where_it_was(as_alice, purchase):

@@ -10,11 +10,13 @@ from zoneinfo import ZoneInfo
 
 from django import template
 from django.conf import settings
+from django.contrib.messages.storage.base import Message
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
 from marketplace.core import clock, money
+from marketplace.core.undo import offered_by
 
 register = template.Library()
 _SYMBOL = re.compile(r'<symbol id="(?P<name>[a-z0-9-]+)"[^>]*>(?P<paths>.*?)</symbol>', re.DOTALL)
@@ -123,3 +125,9 @@ def keep_next(context: dict[str, Any]) -> str:
     request: HttpRequest | None = context.get("request")
     wanted = (request.POST.get("next") or request.GET.get("next")) if request is not None else ""
     return f"?{urlencode({'next': wanted})}" if wanted else ""
+
+
+@register.inclusion_tag("core/undo.html", takes_context=True)
+def undo(context: dict[str, Any], message: Message) -> dict[str, Any]:
+    """The undo button of a flash message, if it offers one; it leads back to the page it stands on."""
+    return {"offer": offered_by(message), "there": context["request"].get_full_path()}
