@@ -1,8 +1,9 @@
-"""What becomes of a form that somebody sends who was signed out meanwhile."""
+"""What pages of members share: their requests, their time zone, and the form of one who was signed out meanwhile."""
 
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -11,7 +12,20 @@ from django.views.decorators.http import require_POST
 
 from marketplace.core.links import page_above, safe_next
 
+from .models import User
+
 View = Callable[..., HttpResponse]
+
+
+class MemberRequest(HttpRequest):
+    """A request of somebody who is signed in."""
+
+    user: User
+
+
+def zone_of(member: User) -> ZoneInfo:
+    """The zone in which the member's days and times are written: that of their profile, else UTC."""
+    return ZoneInfo(member.time_zone or "UTC")
 
 
 def sent_by_members(view: View) -> View:

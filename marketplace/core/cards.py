@@ -13,7 +13,7 @@ _BETWEEN = r"[\s_.\-\u00ad\u058a\u200b-\u200f\u2010-\u2015\u2060-\u2064\u2212\uf
 _RUN = re.compile(rf"{_DIGIT}(?:{_BETWEEN}{_DIGIT}){{{SHORTEST - 1},}}")
 _GROUP = re.compile(f"{_DIGIT}+")
 # Two or more phone numbers of ten digits, one after the other: too long for a card, if every digit belongs to one.
-_PHONES = re.compile(r"(?:1?(?: (?=\d))?[2-9]\d\d ?[2-9]\d\d ?\d{4}(?: |$)){2,}")
+_PHONES = re.compile(r"(?:1? ?[2-9]\d\d ?[2-9]\d\d ?\d{4}(?: |$)){2,}")
 
 
 def mask_cards(text: str) -> str:

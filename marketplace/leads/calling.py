@@ -1,7 +1,7 @@
 """When a person may be called: from 8 am to 9 pm where they are (47 CFR 64.1200(c)(1))."""
 
 from dataclasses import dataclass
-from datetime import datetime, time
+from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from marketplace.core import clock
@@ -9,11 +9,12 @@ from marketplace.core import clock
 from .models import Lead
 
 EARLIEST, LATEST = time(8), time(21)
+MORNING = time(9)  # when nobody is called out of bed
 
 
 @dataclass(frozen=True)
 class CallTime:
-    """The present moment on a person's clock."""
+    """A moment on a person's clock."""
 
     local: datetime
 
@@ -33,6 +34,12 @@ class CallTime:
         return self.local.time() < EARLIEST
 
 
-def call_time(lead: Lead) -> CallTime | None:
-    """What time it is where the person of ``lead`` lives; None if we do not know."""
-    return CallTime(clock.now().astimezone(ZoneInfo(lead.time_zone))) if lead.time_zone else None
+def call_time(lead: Lead, at: datetime | None = None) -> CallTime | None:
+    """What time it is where the person of ``lead`` lives, now or at the moment ``at``; None if we do not know."""
+    return CallTime((at or clock.now()).astimezone(ZoneInfo(lead.time_zone))) if lead.time_zone else None
+
+
+def next_morning(zone: ZoneInfo) -> datetime:
+    """Tomorrow at 9 am in ``zone``."""
+    tomorrow = clock.now().astimezone(zone).date() + timedelta(days=1)
+    return datetime.combine(tomorrow, MORNING, zone)

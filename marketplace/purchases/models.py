@@ -1,8 +1,8 @@
 """What a member bought, and how they work it.
 
 Invariants, each kept by the database: a buyer owns a lead once (unique lead + buyer); a slot is sold once (unique lead
-+ slot number, 1 to 3); a key names one order of its buyer (unique). Money is not kept here: the transfer
-``purchase:<public id>`` in the ledger is, and ``purchases.checks`` holds the two together.
++ slot number, 1 to 3); a key names one order of its buyer, and one call of its purchase (unique). Money is not kept
+here: the transfer ``purchase:<public id>`` in the ledger is, and ``purchases.checks`` holds the two together.
 """
 
 from datetime import datetime
@@ -10,11 +10,17 @@ from typing import Self
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Count, Exists, OuterRef, Q
+from django.db.models import Count, Exists, OuterRef, Q, Subquery, Window
+from django.db.models.functions import Coalesce, RowNumber
 
+from marketplace.core import clock
 from marketplace.core.ids import new_id
+from marketplace.leads.calling import CallTime, call_time
 from marketplace.leads.models import Lead
 from marketplace.leads.services import name_digests, same_person
+
+DUE = "due"  # the tab of the calls of today, beside those of the stages
+DNC_CHECK_DAYS = 31
 
 
 class Order(models.Model):
@@ -56,10 +62,41 @@ class PurchaseQuerySet(models.QuerySet["Purchase"]):
             words &= plain | noted | _of_person(word)
         return self.filter(words | _of_person(" ".join(text.split()))) if words else self
 
-    def count_by_stage(self) -> dict[str, int]:
-        """How many are in each stage, every stage named."""
-        counts = dict(self.order_by().values_list("stage").annotate(count=Count("pk")))
-        return {stage: counts.get(stage, 0) for stage in Purchase.Stage.values}
+    def may_be_called(self) -> Self:
+        """Without those whose person took the consent back or asked this buyer not to call."""
+        asked_not = CallAttempt.objects.filter(purchase=OuterRef("pk"), outcome=CallAttempt.Outcome.ASKED_NOT_TO_CALL)
+        return self.filter(~Exists(asked_not), lead__consent__revoked_at=None)
+
+    def due_before(self, moment: datetime) -> Self:
+        """Those whose next call is planned before ``moment`` and may be made."""
+        return self.may_be_called().filter(next_call_at__lt=moment)
+
+    def with_calls(self) -> Self:
+        """Each with ``calls_made``, and ``last_outcome`` and ``last_called_at`` of the last one (None without any)."""
+        calls = CallAttempt.objects.filter(purchase=OuterRef("pk"))
+        last = calls.order_by("-made_at", "-id")
+        number = calls.order_by().values("purchase").annotate(number=Count("pk")).values("number")
+        return self.annotate(
+            calls_made=Coalesce(Subquery(number), 0),
+            last_outcome=Subquery(last.values("outcome")[:1]),
+            last_called_at=Subquery(last.values("made_at")[:1]),
+        )
+
+    def first_of_each_stage(self, size: int, *order: str) -> Self:
+        """The first ``size`` of each stage in this order, each with the number ``in_stage`` of all that are there."""
+        place = Window(RowNumber(), partition_by="stage", order_by=order)
+        placed = self.annotate(in_stage=Window(Count("pk"), partition_by="stage"), place=place)
+        return placed.filter(place__lte=size).order_by("stage", "place")
+
+    def count_by_tab(self, today_ends: datetime) -> dict[str, int]:
+        """How many are in each stage, every stage named, and under "due" how many are to be called today."""
+        due = Count("pk", filter=Q(pk__in=self.order_by().due_before(today_ends).values("pk")))
+        rows = self.order_by().values_list("stage").annotate(number=Count("pk"), due=due)
+        counts = dict.fromkeys(Purchase.Stage.values, 0) | {DUE: 0}
+        for stage, count, due_in_stage in rows:
+            counts[stage] = count
+            counts[DUE] += due_in_stage
+        return counts
 
 
 def _of_person(text: str) -> Q:
@@ -88,6 +125,8 @@ class Purchase(models.Model):
     terms_sha256 = models.CharField(max_length=64, help_text="the terms this purchase stands under, for ever")
     stage = models.CharField(max_length=9, choices=Stage, default=Stage.NEW)
     stage_changed_at = models.DateTimeField(null=True)
+    next_call_at = models.DateTimeField(null=True, help_text="when the buyer means to call")
+    dnc_checked_on = models.DateField(null=True, help_text="when the buyer last looked into the do-not-call registry")
     revocation_told_at = models.DateTimeField(null=True, help_text="the buyer knows that the consent was taken back")
     created_at = models.DateTimeField()
 
@@ -106,10 +145,54 @@ class Purchase(models.Model):
         indexes = [
             models.Index(fields=["buyer", "-created_at", "-id"], name="purchases_of_buyer"),
             models.Index(fields=["buyer", "stage", "-created_at", "-id"], name="purchases_of_buyer_by_stage"),
+            models.Index(
+                fields=["buyer", "next_call_at", "id"],
+                condition=Q(next_call_at__isnull=False),
+                name="purchases_next_calls",
+            ),
         ]
 
     def __str__(self) -> str:
         return f"Purchase {self.public_id}"
+
+    @property
+    def dnc_check_is_old(self) -> bool:
+        """Whether the do-not-call registry has to be looked into again (47 CFR 64.1200(c)(2)(i)(D))."""
+        return self.dnc_checked_on is not None and (clock.now().date() - self.dnc_checked_on).days > DNC_CHECK_DAYS
+
+    @property
+    def next_call_there(self) -> CallTime | None:
+        """The planned moment on the person's clock."""
+        return call_time(self.lead, self.next_call_at) if self.next_call_at else None
+
+
+class CallAttempt(models.Model):
+    """One call of the buyer's, and what came of it."""
+
+    class Outcome(models.TextChoices):
+        NO_ANSWER = "no_answer", "No answer"
+        LEFT_MESSAGE = "left_message", "Left a message"
+        SPOKE = "spoke", "Spoke"
+        WRONG_NUMBER = "wrong_number", "Wrong number"
+        ASKED_NOT_TO_CALL = "asked_not", "Asked not to call"
+
+    public_id = models.CharField(max_length=20, unique=True, default=new_id, editable=False)
+    purchase = models.ForeignKey(Purchase, models.PROTECT, related_name="calls")
+    outcome = models.CharField(max_length=12, choices=Outcome)
+    key = models.CharField(max_length=20, help_text="made with the form, so that pressing twice logs one call")
+    made_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["purchase", "key"], name="purchases_call_once"),
+            models.CheckConstraint(
+                condition=Q(outcome__in=["no_answer", "left_message", "spoke", "wrong_number", "asked_not"]),
+                name="purchases_call_outcome_known",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"Call {self.public_id}"
 
 
 class NoteQuerySet(models.QuerySet["Note"]):

@@ -4,18 +4,18 @@ from typing import Any
 from privacy.declare.data_sets import personal_data
 from privacy.declare.vocabulary import Category, Purpose, Source, Subject
 
-from .models import Note, Order, Purchase
+from .models import CallAttempt, Note, Order, Purchase
 
 
 @personal_data(
     key="purchases.purchases",
-    title="What you bought, with your stages and notes",
+    title="What you bought, with your stages, calls and notes",
     about=Subject.MEMBER,
     categories=(Category.PURCHASES,),
     purposes=(Purpose.ACCOUNT_SERVICE, Purpose.BILLING, Purpose.LEGAL_DUTY),
     source=Source.TOLD,
-    kept="orders and prices seven years after the year of purchase; stages and notes as long as the account, a removed "
-    "note for an hour",
+    kept="orders and prices seven years after the year of purchase; stages, calls and notes as long as the "
+    "account, a removed note for an hour",
     fields={
         "purchases.Order": ("public_id", "buyer", "key", "request_hash", "created_at"),
         "purchases.Purchase": (
@@ -28,9 +28,12 @@ from .models import Note, Order, Purchase
             "terms_sha256",
             "stage",
             "stage_changed_at",
+            "next_call_at",
+            "dnc_checked_on",
             "revocation_told_at",
             "created_at",
         ),
+        "purchases.CallAttempt": ("public_id", "purchase", "outcome", "key", "made_at"),
         "purchases.Note": ("public_id", "purchase", "text", "created_at", "removed_at"),
     },
 )
@@ -39,6 +42,7 @@ class Purchases:
     def rows(subject: Any) -> Iterable[Mapping[str, Any]]:
         yield from Order.objects.filter(buyer=subject).values()
         yield from Purchase.objects.filter(buyer=subject).values()
+        yield from CallAttempt.objects.filter(purchase__buyer=subject).values()
         yield from Note.objects.filter(purchase__buyer=subject).values()
 
     @staticmethod

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import date, datetime, timedelta
 
 from django.db import connection, transaction
 
@@ -23,7 +23,7 @@ from privacy.policy.services import accepted_sha256
 from privacy.vault.sealing import CannotOpen
 
 from . import emails
-from .models import Note, Order, Purchase
+from .models import CallAttempt, Note, Order, Purchase
 
 SAME_PERSON_DAYS = 90
 REMOVED_NOTES_KEPT = timedelta(hours=1)
@@ -323,7 +323,7 @@ def tell_of_revocations() -> int:
 
 
 def new_key() -> str:
-    """A key for a buy form."""
+    """A key for a form that must count once."""
     return new_id()
 
 
@@ -343,6 +343,29 @@ def set_stage(purchase: Purchase, stage: str) -> str:
     if former != wanted:
         Purchase.objects.filter(pk=purchase.pk).update(stage=wanted, stage_changed_at=clock.now())
     return former
+
+
+@in_transaction
+def log_call(purchase: Purchase, outcome: str, *, key: str) -> CallAttempt:
+    """Note that the buyer called just now, and what came of it. The same ``key`` again answers with the first call, so
+    that a double tap logs one."""
+    values = {"outcome": CallAttempt.Outcome(outcome), "made_at": clock.now()}
+    return CallAttempt.objects.get_or_create(purchase=purchase, key=key, defaults=values)[0]
+
+
+def remove_call(purchase: Purchase, call_id: str) -> None:
+    """Take a call out of the log; twice changes nothing."""
+    purchase.calls.filter(public_id=call_id).delete()
+
+
+def plan_call(purchase: Purchase, at: datetime | None) -> None:
+    """Say when the buyer means to call next (UTC); None clears it."""
+    Purchase.objects.filter(pk=purchase.pk).update(next_call_at=at)
+
+
+def note_dnc_check(purchase: Purchase, on: date | None) -> None:
+    """Say on which day the buyer last looked into the do-not-call registry for this number; None clears it."""
+    Purchase.objects.filter(pk=purchase.pk).update(dnc_checked_on=on)
 
 
 def add_note(purchase: Purchase, text: str) -> Note:

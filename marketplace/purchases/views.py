@@ -1,10 +1,12 @@
 """Buying a lead, and working those one has bought."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.views import redirect_to_login
+from django.forms import Form
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
@@ -12,7 +14,7 @@ from django.urls import reverse
 from django.utils.http import urlencode
 from django.views.decorators.http import require_http_methods, require_safe
 
-from accounts.members import sent_by_members
+from accounts.members import MemberRequest, sent_by_members
 from accounts.models import User
 from marketplace.core import keyset
 from marketplace.core.csv_export import stream_csv
@@ -20,15 +22,17 @@ from marketplace.core.links import safe_next
 from marketplace.core.money import dollars
 from marketplace.core.refusals import Refusal
 from marketplace.core.undo import offer_undo
+from marketplace.leads import calling
 from marketplace.leads.models import Lead
-from marketplace.leads.services import LeadUnavailable, PriceChanged
+from marketplace.leads.services import Contact, LeadUnavailable, PriceChanged
 from marketplace.ledger.services import InsufficientFunds
 
 from . import exports, services
-from .forms import BuyForm, MyLeadsForm, NoteForm, StageForm
-from .models import Purchase
+from .forms import BuyForm, CallForm, DncCheckForm, MyLeadsForm, NextCallForm, NoteForm, StageForm
+from .models import DUE, CallAttempt, Purchase, PurchaseQuerySet
 
 PAGE_SIZE = 25
+COLUMN_SIZE = 20
 SIMILAR = 6
 # Refusals of buying with a better page than the general one.
 EXPLAINED = (
@@ -108,40 +112,71 @@ def _offer_anew(buyer: User, lead: Lead) -> dict[str, Any]:
 
 @login_required
 @require_safe
-def my_leads(request: HttpRequest) -> HttpResponse:
+def my_leads(request: MemberRequest) -> HttpResponse:
     """What the member bought, by stage, with search."""
-    form = MyLeadsForm(request.GET)
+    form = MyLeadsForm(request.GET, member=request.user)
     return _list(request, form, status=200 if form.is_valid() else 422)
 
 
-def _list(request: HttpRequest, form: MyLeadsForm, *, status: int) -> HttpResponse:
+def _list(request: MemberRequest, form: MyLeadsForm, *, status: int) -> HttpResponse:
     mine = Purchase.objects.for_user(request.user)
-    counts = form.searched(mine).count_by_stage()
-    found = form.found(mine).select_related("lead__vertical", "lead__contact", "lead__consent")
+    counts = form.searched(mine).count_by_tab(form.today_ends)
+    found = form.found(mine).with_calls().select_related("lead__vertical", "lead__contact", "lead__consent")
+    order = ("next_call_at", "id") if form.is_due else ("-created_at", "-id")
+    context = {
+        "form": form,
+        "tabs": _tabs(counts),
+        "total": dict(_totals(counts))[form.tab],
+        "stages": Purchase.Stage.choices,
+        "outcomes": CallAttempt.Outcome.choices,
+        "key": services.new_key(),
+    }
+    if form.is_board:
+        return render(request, "purchases/my_leads.html", context | _board(form, found, order), status=status)
     after, before = request.GET.get("after", ""), request.GET.get("before", "")
     try:
-        page = keyset.page(found, order=("-created_at", "-id"), size=PAGE_SIZE, after=after, before=before)
+        page = keyset.page(found, order=order, size=PAGE_SIZE, after=after, before=before)
     except keyset.BadCursor as error:
         raise Http404 from error
     if not page.rows and (after or before):  # moved to another stage meanwhile
-        return redirect(f"{reverse('purchases:my_leads')}{form.query()}")
-    context = {
-        "form": form,
-        "page": page,
-        "rows": [(purchase, services.open_contact(purchase)) for purchase in page.rows],
-        "tabs": [("", "All", sum(counts.values()))]
-        + [(stage.value, stage.label, counts[stage.value]) for stage in Purchase.Stage],
-        "total": counts[form.stage_shown] if form.stage_shown else sum(counts.values()),
-        "stages": Purchase.Stage.choices,
-    }
-    return render(request, "purchases/my_leads.html", context, status=status)
+        return redirect(f"{reverse('purchases:my_leads')}{form.filter_query}")
+    return render(
+        request, "purchases/my_leads.html", context | {"page": page, "rows": _opened(page.rows)}, status=status
+    )
+
+
+def _opened(purchases: Iterable[Purchase]) -> list[tuple[Purchase, Contact | None]]:
+    return [(purchase, services.open_contact(purchase)) for purchase in purchases]
+
+
+def _board(form: MyLeadsForm, found: PurchaseQuerySet, order: tuple[str, str]) -> dict[str, Any]:
+    """A column for each stage shown: its name and label, how many leads are in it, and the first of them."""
+    rows = _opened(found.first_of_each_stage(COLUMN_SIZE, *order))
+    columns = []
+    for stage in [Purchase.Stage(form.stage_shown)] if form.stage_shown else Purchase.Stage:
+        cards = [(purchase, contact) for purchase, contact in rows if purchase.stage == stage]
+        count = cards[0][0].in_stage if cards else 0  # type: ignore[attr-defined]  # annotated
+        columns.append((stage.value, stage.label, count, cards))
+    return {"is_board": True, "rows": rows, "columns": columns}
+
+
+def _totals(counts: dict[str, int]) -> list[tuple[str, int]]:
+    """How many leads each tab shows, "" for all of them."""
+    everything = sum(count for tab, count in counts.items() if tab != DUE)
+    return [("", everything), *counts.items()]
+
+
+def _tabs(counts: dict[str, int]) -> list[tuple[str, str, int]]:
+    """The tabs with their labels and counts."""
+    labels = {"": "All", DUE: "Due today"} | dict(Purchase.Stage.choices)
+    return [(tab, labels[tab], count) for tab, count in _totals(counts)]
 
 
 @login_required
 @require_safe
-def export_csv(request: HttpRequest) -> HttpResponseBase:
+def export_csv(request: MemberRequest) -> HttpResponseBase:
     """The leads of the current filter as a file."""
-    form = MyLeadsForm(request.GET)
+    form = MyLeadsForm(request.GET, member=request.user)
     if not form.is_valid():
         return _list(request, form, status=422)
     found = form.found(Purchase.objects.for_user(request.user))
@@ -150,50 +185,55 @@ def export_csv(request: HttpRequest) -> HttpResponseBase:
 
 @login_required
 @require_safe
-def my_lead(request: HttpRequest, public_id: str) -> HttpResponse:
+def my_lead(request: MemberRequest, public_id: str) -> HttpResponse:
     """Whom to call, what they asked for, what they agreed to, and my notes."""
     return _page(request, _mine(request, public_id))
 
 
-def _mine(request: HttpRequest, public_id: str) -> Purchase:
+def _mine(request: MemberRequest, public_id: str) -> Purchase:
     loaded = Purchase.objects.select_related(
         "order", "lead__vertical", "lead__supplier", "lead__contact", "lead__consent__wording"
     )
     return get_object_or_404(loaded.for_user(request.user), public_id=public_id)
 
 
-def _page(
-    request: HttpRequest,
-    purchase: Purchase,
-    *,
-    stage_form: StageForm | None = None,
-    note_form: NoteForm | None = None,
-    status: int = 200,
-) -> HttpResponse:
+def _page(request: MemberRequest, purchase: Purchase, *, status: int = 200, **forms: Form) -> HttpResponse:
+    """The page of a purchase; ``forms`` are those that came with mistakes."""
+    calls = list(purchase.calls.order_by("-made_at", "-id"))
+    last = calls[0].outcome if calls else ""
     context = {
         "purchase": purchase,
         "lead": purchase.lead,
         "contact": services.open_contact(purchase),
         "consent": purchase.lead.consent,
         "notes": purchase.notes.kept().order_by("-id"),
-        "stage_form": stage_form or StageForm(initial={"stage": purchase.stage}),
-        "note_form": note_form or NoteForm(),
-    }
+        "calls": calls,
+        "asked_not_to_call": any(call.outcome == CallAttempt.Outcome.ASKED_NOT_TO_CALL for call in calls),
+        "is_contacted": last == CallAttempt.Outcome.SPOKE and purchase.stage == Purchase.Stage.NEW,
+        "outcomes": CallAttempt.Outcome.choices,
+        "key": services.new_key(),
+        "call_form": CallForm(),
+        "next_call_form": NextCallForm(member=request.user, lead=purchase.lead, planned=purchase.next_call_at),
+        "dnc_form": DncCheckForm(member=request.user, initial={"on": purchase.dnc_checked_on}),
+        "stage_form": StageForm(initial={"stage": purchase.stage}),
+        "note_form": NoteForm(),
+        "has_errors": bool(forms),
+    } | forms
     return render(request, "purchases/my_lead.html", context, status=status)
 
 
-def _back(request: HttpRequest, purchase: Purchase) -> HttpResponse:
+def _back(request: MemberRequest, purchase: Purchase) -> HttpResponse:
     """To the page the form stood on, or to the lead."""
     return HttpResponseRedirect(safe_next(request, reverse("purchases:my_lead", args=[purchase.public_id])))
 
 
 @sent_by_members
-def set_stage(request: HttpRequest, public_id: str) -> HttpResponse:
+def set_stage(request: MemberRequest, public_id: str) -> HttpResponse:
     """Say which stage the lead is in."""
     purchase = _mine(request, public_id)
     form = StageForm(request.POST)
     if not form.is_valid():
-        return _page(request, purchase, stage_form=form, status=422)
+        return _page(request, purchase, status=422, stage_form=form)
     stage = Purchase.Stage(form.cleaned_data["stage"])
     former = services.set_stage(purchase, stage)
     if former == stage:
@@ -205,7 +245,64 @@ def set_stage(request: HttpRequest, public_id: str) -> HttpResponse:
 
 
 @sent_by_members
-def add_note(request: HttpRequest, public_id: str) -> HttpResponse:
+def log_call(request: MemberRequest, public_id: str) -> HttpResponse:
+    """Log a call that was made just now."""
+    purchase = _mine(request, public_id)
+    form = CallForm(request.POST)
+    if not form.is_valid():
+        return _page(request, purchase, call_form=form, status=422)
+    call = services.log_call(purchase, form.cleaned_data["outcome"], key=form.cleaned_data["key"])
+    undo = reverse("purchases:remove_call", args=[purchase.public_id, call.public_id])
+    offer_undo(request, f"Call logged: {call.get_outcome_display()}.", action=undo)
+    return _back(request, purchase)
+
+
+@sent_by_members
+def remove_call(request: MemberRequest, public_id: str, call_id: str) -> HttpResponse:
+    """Take a call out of the log; one that is gone already is no mistake."""
+    purchase = _mine(request, public_id)
+    services.remove_call(purchase, call_id)
+    messages.success(request, "The call was taken out of the log.")
+    return _back(request, purchase)
+
+
+@sent_by_members
+def plan_call(request: MemberRequest, public_id: str) -> HttpResponse:
+    """Say when to call next. A time at which the person may not be called is saved, with a warning."""
+    purchase = _mine(request, public_id)
+    form = NextCallForm(request.POST, member=request.user, lead=purchase.lead, planned=purchase.next_call_at)
+    if not form.is_valid():
+        return _page(request, purchase, next_call_form=form, status=422)
+    moment = form.cleaned_data["moment"]
+    services.plan_call(purchase, moment)
+    there = calling.call_time(purchase.lead, moment) if moment else None
+    if there and not there.is_open:
+        sentence = (
+            f"Next call saved, but then it is {there.clock} where they are. People may be called from 8 am to 9 pm."
+        )
+        messages.warning(request, sentence)
+    else:
+        messages.success(request, "Next call saved." if moment else "No call is planned any more.")
+    return _back(request, purchase)
+
+
+@sent_by_members
+def note_dnc_check(request: MemberRequest, public_id: str) -> HttpResponse:
+    """Say on which day the do-not-call registry was looked into."""
+    purchase = _mine(request, public_id)
+    form = DncCheckForm(request.POST, member=request.user)
+    if not form.is_valid():
+        return _page(request, purchase, dnc_form=form, status=422)
+    former = purchase.dnc_checked_on
+    services.note_dnc_check(purchase, form.cleaned_data["day"])
+    fields = {"when": "on", "on": former.isoformat()} if former else {"when": "never"}
+    undo = reverse("purchases:note_dnc_check", args=[purchase.public_id])
+    offer_undo(request, "Do-not-call check saved.", action=undo, fields=fields)
+    return _back(request, purchase)
+
+
+@sent_by_members
+def add_note(request: MemberRequest, public_id: str) -> HttpResponse:
     """Keep a note."""
     purchase = _mine(request, public_id)
     form = NoteForm(request.POST)
@@ -218,7 +315,7 @@ def add_note(request: HttpRequest, public_id: str) -> HttpResponse:
 
 
 @sent_by_members
-def remove_note(request: HttpRequest, public_id: str, note_id: str) -> HttpResponse:
+def remove_note(request: MemberRequest, public_id: str, note_id: str) -> HttpResponse:
     """Remove a note; one that is gone already is no mistake."""
     purchase = _mine(request, public_id)
     services.remove_note(purchase, note_id)
@@ -228,7 +325,7 @@ def remove_note(request: HttpRequest, public_id: str, note_id: str) -> HttpRespo
 
 
 @sent_by_members
-def restore_note(request: HttpRequest, public_id: str, note_id: str) -> HttpResponse:
+def restore_note(request: MemberRequest, public_id: str, note_id: str) -> HttpResponse:
     """Bring a removed note back."""
     purchase = _mine(request, public_id)
     if services.restore_note(purchase, note_id):

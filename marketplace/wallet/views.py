@@ -16,6 +16,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from accounts.members import MemberRequest
 from accounts.models import User
 from accounts.services import require_verified
 from marketplace.core import clock, logs
@@ -38,12 +39,6 @@ NUMBERS = ("Receipt", "Purchase", "Lead", "Order")  # our own, in the statement'
 LARGEST_NOTICE = 512 * 1024  # bytes; the processor's are a few thousand
 ASKED_PER_MINUTE = 30
 IMPATIENT = timedelta(minutes=15)  # how long a return page looks again every 5 seconds
-
-
-class MemberRequest(HttpRequest):
-    """A request of somebody who is signed in."""
-
-    user: User
 
 
 class SeeOther(HttpResponseRedirect):

@@ -20,7 +20,7 @@ from marketplace.core.ids import new_id
 from marketplace.leads.models import Consent, Lead
 from marketplace.ledger import services as ledger
 from marketplace.purchases.models import Purchase
-from marketplace.purchases.services import add_note, buy_lead
+from marketplace.purchases.services import add_note, buy_lead, log_call, note_dnc_check, plan_call
 from marketplace.wallet import deposits
 from marketplace.wallet.models import Deposit, Dispute, Refund
 from tests.people import make_member
@@ -48,6 +48,9 @@ def deposit(buyer, **changes):
 alice, bob = demo("alice"), demo("bob")
 bought = Purchase.objects.filter(buyer=alice).select_related("lead").order_by("id").first()
 add_note(bought, "Call back on Friday.")
+log_call(bought, "spoke", key=new_id())
+plan_call(bought, now.replace(hour=0))
+note_dnc_check(bought, now.date() - timedelta(days=40))
 again = [make_lead(buyers=3, price_cents=20_00, phone="+16145550199") for _ in range(2)]
 mine = buy_lead(alice, again[0], price_seen=20_00, key=new_id())
 revoked = make_lead(price_cents=20_00)
@@ -175,6 +178,9 @@ def addresses(facts: dict) -> dict[str, list[str]]:
             "/my-leads/",
             "/my-leads/?stage=new",
             "/my-leads/?stage=won",
+            "/my-leads/?due=today",
+            "/my-leads/?view=board",
+            "/my-leads/?view=board&stage=lost",
             "/my-leads/?q=nobodyhasthisname",
             f"/my-leads/{mine}/",
             f"/my-leads/{facts['withdrew']}/",
@@ -236,7 +242,13 @@ def member(stack: Stack, facts: dict, who: str) -> Browser:
 
 def answers(stack: Stack, facts: dict) -> list[Answer]:
     """Every page that needs steps: codes, refusals, errors."""
-    found = [*_entrance(stack), *_own_account(stack), *_not_bought(stack, facts), *_errors(stack, facts)]
+    found = [
+        *_entrance(stack),
+        *_own_account(stack),
+        *_worked(stack, facts),
+        *_not_bought(stack, facts),
+        *_errors(stack, facts),
+    ]
     return [Answer.of(name, answer) for name, answer in found] + _static(found[0][1])
 
 
@@ -273,6 +285,21 @@ def _own_account(stack: Stack):
     yield "code for the new email", code
     page = browser.get("/accounts/password/change/")
     yield "new password, wrong", browser.submit(page, "change", 422, oldpassword="wrong", password1="short")
+
+
+def _worked(stack: Stack, facts: dict):
+    """What a buyer's own leads answer: a way back, and what is wrong with a form."""
+    alice, mine = member(stack, facts, "alice"), f"/my-leads/{facts['withdrew']}/"
+    page = alice.get(mine)
+    yield "stage, with undo", alice.submit(page, "stage", stage="lost")
+    page = alice.submit(page, "notes", text="Pays with 4242 4242 4242 4242.")
+    yield "note, without its card number", page
+    yield "note removed, with undo", alice.submit(page, "remove")
+    yield "next call, over", _sent(alice, page, f"{stack.url}{mine}next-call/", 422, when="at", at="2020-01-01T00:00")
+    yield (
+        "do-not-call check, to come",
+        _sent(alice, page, f"{stack.url}{mine}dnc-check/", 422, when="on", on="2999-01-01"),
+    )
 
 
 def _not_bought(stack: Stack, facts: dict):

@@ -187,7 +187,8 @@ NO_PAGES = {
     *("livez", "readyz", "robots", "sitemap", "choose_theme", "leads:fresh_leads"),
     *("wallet:statement_csv", "wallet:stripe_webhook"),
     *("purchases:export_csv", "purchases:set_stage", "purchases:add_note", "purchases:remove_note"),
-    *("purchases:restore_note",),
+    *("purchases:restore_note", "purchases:log_call", "purchases:remove_call"),
+    *("purchases:plan_call", "purchases:note_dnc_check"),
 }
 
 

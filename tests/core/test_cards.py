@@ -105,7 +105,7 @@ def test_phones_stay(phones):
         assert mask_cards(text) == text
 
 
-@given(st.integers(0, 1_000_000))
-def test_ids_stay(_):
-    text = f"lead {new_id()} of order {new_id()}"
-    assert mask_cards(text) == text
+def test_ids_stay():
+    for _ in range(200):
+        text = f"lead {new_id()} of order {new_id()}"
+        assert mask_cards(text) == text

@@ -7,7 +7,8 @@ import pytest
 from django.urls import reverse
 
 from marketplace.leads.models import Consent, LeadContact
-from marketplace.purchases.services import add_note, buy_lead, new_key, set_stage
+from marketplace.purchases.models import Purchase
+from marketplace.purchases.services import add_note, buy_lead, log_call, new_key, set_stage
 from privacy.vault.fields import seal_into, unseal_from
 from tests.stock import WORDING
 
@@ -158,10 +159,39 @@ def test_the_stage_is_shown(as_alice, purchase):
     assert '<option value="quoted" selected>Quoted</option>' in page
 
 
+def test_calls_are_shown_newest_first(as_alice, purchase):
+    log_call(purchase, "no_answer", key=new_key())
+    log_call(purchase, "left_message", key=new_key())
+    log = text_of(as_alice.get(url(purchase))).split('id="calls-title"')[1].split("</section>")[0]
+    assert log.index("Left a message") < log.index("No answer")
+
+
+def test_who_spoke_to_them_is_offered_the_next_stage(as_alice, purchase):
+    log_call(purchase, "spoke", key=new_key())
+    assert "Move to Contacted" in text_of(as_alice.get(url(purchase)))
+    assert Purchase.objects.get().stage == "new", "it does not move by itself"
+    set_stage(purchase, "quoted")
+    assert "Move to Contacted" not in text_of(as_alice.get(url(purchase)))
+
+
+def test_who_asked_not_to_be_called_is_named(as_alice, purchase):
+    log_call(purchase, "asked_not", key=new_key())
+    log_call(purchase, "wrong_number", key=new_key())
+    assert "This person asked you not to call them again." in text_of(as_alice.get(url(purchase)))
+
+
+def test_the_time_where_they_are_is_said_unless_nobody_may_call(as_alice, alice):
+    mine = bought(alice, time_zone="America/New_York")
+    assert "where they are." in text_of(as_alice.get(url(mine)))
+    Consent.objects.filter(lead=mine.lead).update(revoked_at=datetime(2026, 11, 21, 9, 40, tzinfo=UTC))
+    assert "where they are." not in text_of(as_alice.get(url(mine))).split("</section>")[0]
+
+
 def test_few_queries(as_alice, purchase, django_assert_num_queries):
     for number in range(20):
         add_note(purchase, f"call {number}")
-    with django_assert_num_queries(5):
+        log_call(purchase, "no_answer", key=new_key())
+    with django_assert_num_queries(6):
         as_alice.get(url(purchase))
 
 

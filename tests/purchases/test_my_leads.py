@@ -1,13 +1,16 @@
 """`/my-leads/`: what I bought, by stage, with search."""
 
 import html
+from datetime import UTC, datetime, timedelta
 
 import pytest
+import time_machine
 from django.urls import reverse
 
-from marketplace.leads.models import LeadContact
+from marketplace.core import clock
+from marketplace.leads.models import Consent, LeadContact
 from marketplace.purchases.models import Purchase
-from marketplace.purchases.services import add_note, set_stage
+from marketplace.purchases.services import add_note, log_call, new_key, plan_call, set_stage
 from tests.people import give
 
 from .conftest import bought
@@ -40,7 +43,7 @@ def test_it_works(as_alice, purchase):
     assert '<a href="tel:+16145550142">(614) 555-0142</a>' in page
     assert "Columbus OH" in page
     assert "Auto insurance" in page
-    assert tabs(response) == [1, 1, 0, 0, 0, 0]
+    assert tabs(response) == [1, 1, 0, 0, 0, 0, 0]
     assert f'action="{reverse("purchases:set_stage", args=[purchase.public_id])}"' in page
     assert response["Cache-Control"] == "no-store"
 
@@ -66,7 +69,7 @@ def test_tabs_show_one_stage(as_alice, alice, purchase):
     response = as_alice.get(f"{URL}?stage=quoted")
 
     assert listed(response) == [quoted.public_id]
-    assert tabs(response) == [2, 1, 0, 1, 0, 0]
+    assert tabs(response) == [2, 1, 0, 1, 0, 0, 0]
     assert 'href="/my-leads/?stage=quoted" aria-current="true"' in text_of(response)
     assert listed(as_alice.get(URL)) == [quoted.public_id, purchase.public_id]
 
@@ -102,7 +105,7 @@ def test_search_finds(as_alice, alice, purchase, words):
 
     assert listed(response) == [purchase.public_id]
     assert f'value="{words}"' in text_of(response)
-    assert tabs(response) == [1, 1, 0, 0, 0, 0]
+    assert tabs(response) == [1, 1, 0, 0, 0, 0, 0]
 
 
 def test_names_of_several_words_are_found(as_alice, alice):
@@ -152,6 +155,124 @@ def test_odd_parameters_change_nothing(as_alice, purchase):
     """B8"""
     for query in ("phone__startswith=614", "ordering=lead__contact__sealed", "buyer=1", "_connector=OR"):
         assert listed(as_alice.get(f"{URL}?{query}")) == [purchase.public_id]
+
+
+# --- calls ------------------------------------------------------------------------------------------------------------
+
+
+def test_calls_and_the_next_one_are_shown(as_alice, alice, purchase):
+    alice.time_zone = "America/New_York"
+    alice.save(update_fields=["time_zone"])
+    log_call(purchase, "no_answer", key=new_key())
+    log_call(purchase, "left_message", key=new_key())
+    plan_call(purchase, datetime(2027, 1, 2, 15, 0, tzinfo=UTC))
+    page = text_of(as_alice.get(URL))
+    assert "2 calls, last: Left a message <time" in page
+    assert ">2 Jan 2027, 10:00 EST</time>" in page
+    assert f'action="{reverse("purchases:log_call", args=[purchase.public_id])}"' in page
+
+
+def test_due_today(as_alice, alice):
+    """Overdue ones too, by their time, in the member's own day."""
+    alice.time_zone = "America/New_York"
+    alice.save(update_fields=["time_zone"])
+    with time_machine.travel(datetime(2026, 11, 25, 15, 0, tzinfo=UTC), tick=False):
+        late, early, overdue, tomorrow, _unplanned, asked_not, revoked = (bought(alice) for _ in range(7))
+        plan_call(late, datetime(2026, 11, 26, 4, 59, tzinfo=UTC))
+        plan_call(early, datetime(2026, 11, 25, 16, 0, tzinfo=UTC))
+        plan_call(overdue, datetime(2026, 11, 20, 16, 0, tzinfo=UTC))
+        plan_call(tomorrow, datetime(2026, 11, 26, 5, 0, tzinfo=UTC))
+        for mine in (asked_not, revoked):
+            plan_call(mine, datetime(2026, 11, 25, 16, 0, tzinfo=UTC))
+        log_call(asked_not, "asked_not", key=new_key())
+        Consent.objects.filter(lead=revoked.lead).update(revoked_at=datetime(2026, 11, 25, tzinfo=UTC))
+        set_stage(early, "quoted")
+        as_alice.force_login(alice)
+
+        response = as_alice.get(f"{URL}?due=today")
+
+        assert listed(response) == [mine.public_id for mine in (overdue, early, late)]
+        assert tabs(response) == [7, 6, 0, 1, 0, 0, 3]
+        assert 'href="/my-leads/?due=today" aria-current="true"' in text_of(response)
+        assert listed(as_alice.get(f"{URL}?due=today&stage=quoted")) == [early.public_id]
+
+
+def test_pages_of_due_calls(as_alice, alice):
+    now = clock.now()
+    made = []
+    for number in range(30):
+        made.append(bought(alice).public_id)
+        plan_call(Purchase.objects.get(public_id=made[-1]), now - timedelta(days=40 - number))
+    first = as_alice.get(f"{URL}?due=today")
+    later = text_of(first).split('" rel="next"')[0].rsplit('href="', 1)[1]
+    second = as_alice.get(f"{URL}{later}")
+    sooner = text_of(second).split('" rel="prev"')[0].rsplit('href="', 1)[1]
+    assert listed(first) == made[:25]
+    assert listed(second) == made[25:]
+    assert listed(as_alice.get(f"{URL}{sooner}")) == made[:25]
+
+
+def test_nothing_is_due(as_alice, purchase):
+    assert "No call is due today" in text_of(as_alice.get(f"{URL}?due=today"))
+
+
+# --- board ------------------------------------------------------------------------------------------------------------
+
+
+def columns(response):
+    """The columns of the board: their counts and the public ids of their cards, by stage."""
+    found = {}
+    for part in text_of(response).split('<h2 id="column-')[1:]:
+        ids = [card.split("/")[0] for card in part.split('<h3><a href="/my-leads/')[1:]]
+        found[part.split('"')[0]] = (int(part.split('class="count">')[1].split("<")[0]), ids)
+    return found
+
+
+def test_the_board(as_alice, alice, purchase):
+    quoted = bought(alice)
+    set_stage(quoted, "quoted")
+
+    response = as_alice.get(f"{URL}?view=board")
+
+    assert columns(response) == {
+        "new": (1, [purchase.public_id]),
+        "contacted": (0, []),
+        "quoted": (1, [quoted.public_id]),
+        "won": (0, []),
+        "lost": (0, []),
+    }
+    page = text_of(response)
+    card = page.split(f'<h3><a href="/my-leads/{purchase.public_id}/')[1].split("</li>")[0]
+    assert 'href="tel:+16145550142"' in card
+    for stage in ("contacted", "quoted", "won", "lost"):
+        assert f'name="stage" value="{stage}"' in card
+    assert 'name="stage" value="new"' not in card
+    assert '<input type="hidden" name="next" value="/my-leads/?view=board">' in card
+
+
+def test_a_column_shows_the_newest_20_and_leads_to_the_rest(as_alice, alice):
+    made = [bought(alice).public_id for _ in range(22)][::-1]
+    response = as_alice.get(f"{URL}?view=board&q=Columbus")
+    assert columns(response)["new"] == (22, made[:20])
+    assert 'href="?q=Columbus&stage=new">See all 22 in the list<' in text_of(response)
+
+
+def test_the_switch_keeps_the_filter(as_alice, alice, purchase):
+    page = text_of(as_alice.get(f"{URL}?stage=new&q=Priya"))
+    assert 'href="?stage=new&q=Priya&view=board"' in page
+    board = as_alice.get(f"{URL}?stage=new&q=Priya&view=board")
+    assert columns(board) == {"new": (1, [purchase.public_id])}
+    assert 'href="?stage=new&q=Priya"' in text_of(board)
+
+
+def test_the_board_of_due_calls(as_alice, alice, purchase):
+    bought(alice)
+    plan_call(purchase, clock.now())
+    assert columns(as_alice.get(f"{URL}?due=today&view=board"))["new"] == (1, [purchase.public_id])
+
+
+def test_an_empty_board(as_alice):
+    assert "You have not bought a lead yet" in text_of(as_alice.get(f"{URL}?view=board"))
 
 
 # --- empty ------------------------------------------------------------------------------------------------------------
@@ -224,6 +345,8 @@ def test_as_many_queries_for_200_rows_as_for_20(as_alice, alice, django_assert_n
         as_alice.get(URL)
     with django_assert_num_queries(5):
         as_alice.get(f"{URL}?q=call&stage=new")
+    with django_assert_num_queries(5):
+        as_alice.get(f"{URL}?view=board")
     assert Purchase.objects.count() == 200
 
 

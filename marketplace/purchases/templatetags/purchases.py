@@ -9,7 +9,7 @@ from marketplace.core.refusals import Refusal
 from marketplace.leads.models import Lead
 from marketplace.purchases import services
 from marketplace.purchases.forms import BuyForm
-from marketplace.purchases.models import Purchase
+from marketplace.purchases.models import CallAttempt, Purchase
 from marketplace.wallet.templatetags.wallet import wallet_for
 
 register = template.Library()
@@ -30,6 +30,12 @@ def owned_leads(context: dict[str, Any], leads: Iterable[Lead]) -> dict[int, str
 def purchase_of(owned: dict[int, str], lead: Lead) -> str:
     """The public id of the member's purchase of ``lead``, or ""."""
     return owned.get(lead.pk, "")
+
+
+@register.filter
+def outcome_label(outcome: str) -> str:
+    """What came of a call, in words."""
+    return CallAttempt.Outcome(outcome).label
 
 
 @register.inclusion_tag("purchases/money_needed.html", takes_context=True)
