@@ -265,6 +265,10 @@ PERMISSIONS_POLICY: dict[str, list[str]] = {feature: [] for feature in _FEATURES
 DATA_UPLOAD_MAX_MEMORY_SIZE = 512 * 1024
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 500
 
+# --- exports --------------------------------------------------------------------------------------------------------
+
+EXPORT_FILES = VAR / "exports"  # sealed; web and worker share the folder
+
 # --- mail -----------------------------------------------------------------------------------------------------------
 
 EMAIL_URL = env.str("EMAIL_URL", default="")
@@ -336,7 +340,8 @@ CELERY_BEAT_SCHEDULE = {
     "count leads on sale": {"task": "leads.count", "schedule": 60.0, "options": {"expires": 60}},
     "look at the market": {"task": "leads.look_around", "schedule": crontab(minute=1)},
     "tell buyers of revocations": {"task": "purchases.tell_of_revocations", "schedule": crontab(minute="*/10")},
-    "forget removed notes": {"task": "purchases.forget", "schedule": crontab(minute="*/10")},
+    "write exports": {"task": "purchases.write_exports", "schedule": 15.0, "options": {"expires": 15}},
+    "forget removed notes and old exports": {"task": "purchases.forget", "schedule": crontab(minute="*/10")},
     "forget sessions": {"task": "core.clear_sessions", "schedule": crontab(hour=3, minute=11)},
     "forget counters": {"task": "core.clear_counters", "schedule": crontab(minute=23)},
 }

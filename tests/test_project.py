@@ -163,6 +163,7 @@ NOT_PERSONAL = {
     "ledger.Account": ("kind",),
     "ledger.Transfer": ("line", "reverses"),
     "mail.OutgoingEmail": ("public_id", "key", "attempts", "available_at", "claimed_at", "claim", "problem"),
+    "purchases.Export": ("attempts", "claim", "claimed_at"),
     "leads.Lead": (
         "vertical",
         "supplier",

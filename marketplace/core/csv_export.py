@@ -7,8 +7,10 @@ from datetime import date, datetime
 from decimal import Decimal
 
 from django.http import StreamingHttpResponse
-from django.utils.http import content_disposition_header
 
+from .downloads import download
+
+CONTENT_TYPE = "text/csv; charset=utf-8"
 BOM = "\N{ZERO WIDTH NO-BREAK SPACE}"  # Excel reads a file without it as Windows-1252
 Cell = str | int | float | Decimal | date | datetime | None
 
@@ -47,17 +49,14 @@ class _Line:
         return line
 
 
+def csv_lines(header: Iterable[str], rows: Iterable[Iterable[Cell]]) -> Iterator[str]:
+    """``rows`` under ``header`` as the lines of a file, with BOM, comma and CRLF, each cell through ``safe_cell``."""
+    writer = csv.writer(_Line())
+    yield BOM + writer.writerow([safe_cell(name) for name in header])
+    for row in rows:
+        yield writer.writerow([safe_cell(cell) for cell in row])
+
+
 def stream_csv(filename: str, header: Iterable[str], rows: Iterable[Iterable[Cell]]) -> StreamingHttpResponse:
-    """``rows`` as a download named ``filename``: UTF-8 with BOM, comma, CRLF, row by row as they are read, each cell
-    through ``safe_cell``. Not stored by browsers or proxies."""
-
-    def lines() -> Iterator[str]:
-        writer = csv.writer(_Line())
-        yield BOM + writer.writerow([safe_cell(name) for name in header])
-        for row in rows:
-            yield writer.writerow([safe_cell(cell) for cell in row])
-
-    response = StreamingHttpResponse(lines(), content_type="text/csv; charset=utf-8")
-    response["Content-Disposition"] = content_disposition_header(as_attachment=True, filename=filename) or "attachment"
-    response["Cache-Control"] = "no-store"
-    return response
+    """``rows`` as a download named ``filename``, in UTF-8, row by row as they are read; see ``csv_lines``."""
+    return download(csv_lines(header, rows), filename=filename, content_type=CONTENT_TYPE)

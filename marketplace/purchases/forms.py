@@ -13,7 +13,7 @@ from marketplace.core.money import MAXIMUM
 from marketplace.leads.calling import next_morning
 from marketplace.leads.models import Lead
 
-from .models import DUE, CallAttempt, Note, Purchase, PurchaseQuerySet
+from .models import DUE, CallAttempt, Export, Note, Purchase, PurchaseQuerySet
 from .services import Offer
 
 KEY = rf"\A[{ALPHABET}]{{{LENGTH}}}\Z"
@@ -75,6 +75,11 @@ class MyLeadsForm(forms.Form):
         return self.cleaned_data.get("view") == "board"
 
     @property
+    def order(self) -> tuple[str, str]:
+        """How the leads are sorted: newest first, or those that are due by their time."""
+        return ("next_call_at", "id") if self.is_due else ("-created_at", "-id")
+
+    @property
     def filter(self) -> dict[str, str]:
         """Which leads are meant, whatever the view: what was asked for, by the name of the field."""
         return {name: text for name, text in self.cleaned_data.items() if text and name != "view"}
@@ -94,6 +99,12 @@ class MyLeadsForm(forms.Form):
         if self.is_due:
             purchases = purchases.due_before(self.today_ends)
         return purchases.in_stage(self.stage_shown) if self.stage_shown else purchases
+
+
+class ExportForm(forms.Form):
+    """The kind of file that is asked for."""
+
+    format = forms.ChoiceField(choices=Export.Format.choices, widget=forms.HiddenInput)
 
 
 class StageForm(forms.Form):

@@ -5,7 +5,7 @@ Invariants, each kept by the database: a buyer owns a lead once (unique lead + b
 here: the transfer ``purchase:<public id>`` in the ledger is, and ``purchases.checks`` holds the two together.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Self
 
 from django.conf import settings
@@ -18,6 +18,7 @@ from marketplace.core.ids import new_id
 from marketplace.leads.calling import CallTime, call_time
 from marketplace.leads.models import Lead
 from marketplace.leads.services import name_digests, same_person
+from privacy.vault.fields import SealedField
 
 DUE = "due"  # the tab of the calls of today, beside those of the stages
 DNC_CHECK_DAYS = 31
@@ -87,6 +88,11 @@ class PurchaseQuerySet(models.QuerySet["Purchase"]):
         place = Window(RowNumber(), partition_by="stage", order_by=order)
         placed = self.annotate(in_stage=Window(Count("pk"), partition_by="stage"), place=place)
         return placed.filter(place__lte=size).order_by("stage", "place")
+
+    def with_last_note(self) -> Self:
+        """Each with ``last_note``, the text of its newest note (None without any)."""
+        notes = Note.objects.kept().filter(purchase=OuterRef("pk")).order_by("-id")
+        return self.annotate(last_note=Subquery(notes.values("text")[:1]))
 
     def count_by_tab(self, today_ends: datetime) -> dict[str, int]:
         """How many are in each stage, every stage named, and under "due" how many are to be called today."""
@@ -222,3 +228,92 @@ class Note(models.Model):
 
     def __str__(self) -> str:
         return f"Note {self.public_id}"
+
+
+class ExportQuerySet(models.QuerySet["Export"]):
+    def for_user(self, user: object) -> Self:
+        """The exports of this member only."""
+        return self.filter(buyer=user)
+
+    def running(self) -> Self:
+        """Those that wait or are being written."""
+        return self.filter(state__in=["waiting", "writing"])
+
+    def finished_before(self, moment: datetime) -> Self:
+        return self.filter(finished_at__lt=moment)
+
+    def present(self) -> Self:
+        """Those that run, and those whose file or failure is of the last day."""
+        return self.filter(Q(finished_at=None) | Q(finished_at__gte=clock.now() - Export.KEPT))
+
+
+class Export(models.Model):
+    """A file of many leads that a worker writes. What was searched for may be a name, so the filter is sealed."""
+
+    class Format(models.TextChoices):
+        CSV = "csv", "CSV"
+        XLSX = "xlsx", "Excel"
+
+    class State(models.TextChoices):
+        WAITING = "waiting", "Waiting"
+        WRITING = "writing", "Being written"
+        READY = "ready", "Ready"
+        FAILED = "failed", "Given up"
+
+    KEPT = timedelta(days=1)
+
+    public_id = models.CharField(max_length=20, unique=True, default=new_id, editable=False)
+    buyer = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    format = models.CharField(max_length=4, choices=Format)
+    filter = SealedField(help_text="what the file holds, sealed; empty once the file is gone")
+    filter_digest = models.CharField(max_length=64)
+    state = models.CharField(max_length=7, choices=State, default=State.WAITING)
+    rows_total = models.PositiveIntegerField()
+    rows_done = models.PositiveIntegerField(default=0)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    claim = models.CharField(max_length=20, default="", help_text="the worker's token; others change nothing")
+    claimed_at = models.DateTimeField(null=True, help_text="when that worker last said that it lives")
+    created_at = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True)
+
+    objects = ExportQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["buyer", "format", "filter_digest"],
+                condition=Q(state__in=["waiting", "writing"]),
+                name="purchases_export_once_at_a_time",
+            ),
+            models.CheckConstraint(condition=Q(format__in=["csv", "xlsx"]), name="purchases_export_format_known"),
+            models.CheckConstraint(
+                condition=Q(state__in=["waiting", "writing"], finished_at__isnull=True)
+                | Q(state__in=["ready", "failed"], finished_at__isnull=False),
+                name="purchases_export_finished_or_not",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["id"], condition=Q(state__in=["waiting", "writing"]), name="purchases_exports_run"),
+            models.Index(fields=["buyer", "-id"], name="purchases_exports_of_buyer"),
+        ]
+
+    def __str__(self) -> str:
+        return f"Export {self.public_id}"
+
+    @property
+    def is_running(self) -> bool:
+        return self.finished_at is None
+
+    @property
+    def is_ready(self) -> bool:
+        return self.state == self.State.READY
+
+    @property
+    def kept_until(self) -> datetime | None:
+        """When the file is deleted."""
+        return self.finished_at and self.finished_at + self.KEPT
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether its day is over."""
+        return self.kept_until is not None and self.kept_until <= clock.now()

@@ -4,7 +4,41 @@ from typing import Any
 from privacy.declare.data_sets import personal_data
 from privacy.declare.vocabulary import Category, Purpose, Source, Subject
 
-from .models import CallAttempt, Note, Order, Purchase
+from .models import CallAttempt, Export, Note, Order, Purchase
+
+
+@personal_data(
+    key="purchases.exports",
+    title="Large files of your leads that you asked for",
+    about=Subject.MEMBER,
+    categories=(Category.PURCHASES,),
+    purposes=(Purpose.ACCOUNT_SERVICE,),
+    source=Source.TOLD,
+    kept="the file and what you searched for a day, sealed; that there was one 30 days more",
+    fields={
+        "purchases.Export": (
+            "public_id",
+            "buyer",
+            "format",
+            "filter",
+            "filter_digest",
+            "state",
+            "rows_total",
+            "rows_done",
+            "created_at",
+            "finished_at",
+        )
+    },
+)
+class Exports:
+    @staticmethod
+    def rows(subject: Any) -> Iterable[Mapping[str, Any]]:
+        made = Export.objects.filter(buyer=subject)
+        return made.values("public_id", "format", "state", "rows_total", "created_at", "finished_at")
+
+    @staticmethod
+    def people() -> Iterable[int]:
+        return Export.objects.values_list("buyer_id", flat=True).distinct()
 
 
 @personal_data(

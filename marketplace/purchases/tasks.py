@@ -1,6 +1,6 @@
 from celery import shared_task
 
-from . import services
+from . import export_jobs, services
 
 
 @shared_task(name="purchases.tell_of_revocations")
@@ -13,3 +13,10 @@ def tell_of_revocations() -> None:
 def forget() -> None:
     """Delete for good what was removed a while ago."""
     services.forget_notes()
+    export_jobs.forget_exports()
+
+
+@shared_task(name="purchases.write_exports", soft_time_limit=1800, time_limit=1860)
+def write_exports() -> None:
+    """Write the exports that wait."""
+    export_jobs.write_waiting()

@@ -16,23 +16,28 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts.members import MemberRequest, sent_by_members
 from accounts.models import User
-from marketplace.core import keyset
+from marketplace.core import clock, csv_export, keyset, xlsx_export
 from marketplace.core.csv_export import stream_csv
+from marketplace.core.downloads import download
 from marketplace.core.links import safe_next
 from marketplace.core.money import dollars
 from marketplace.core.refusals import Refusal
+from marketplace.core.throttle import throttle
 from marketplace.core.undo import offer_undo
+from marketplace.core.xlsx_export import stream_xlsx
 from marketplace.leads import calling
 from marketplace.leads.models import Lead
 from marketplace.leads.services import Contact, LeadUnavailable, PriceChanged
 from marketplace.ledger.services import InsufficientFunds
 
-from . import exports, services
-from .forms import BuyForm, CallForm, DncCheckForm, MyLeadsForm, NextCallForm, NoteForm, StageForm
-from .models import DUE, CallAttempt, Purchase, PurchaseQuerySet
+from . import export_jobs, exports, services
+from .forms import BuyForm, CallForm, DncCheckForm, ExportForm, MyLeadsForm, NextCallForm, NoteForm, StageForm
+from .models import DUE, CallAttempt, Export, Purchase, PurchaseQuerySet
 
 PAGE_SIZE = 25
 COLUMN_SIZE = 20
+SHEET_SIZE = 100
+EXPORTS_AN_HOUR = 30
 SIMILAR = 6
 # Refusals of buying with a better page than the general one.
 EXPLAINED = (
@@ -122,7 +127,6 @@ def _list(request: MemberRequest, form: MyLeadsForm, *, status: int) -> HttpResp
     mine = Purchase.objects.for_user(request.user)
     counts = form.searched(mine).count_by_tab(form.today_ends)
     found = form.found(mine).with_calls().select_related("lead__vertical", "lead__contact", "lead__consent")
-    order = ("next_call_at", "id") if form.is_due else ("-created_at", "-id")
     context = {
         "form": form,
         "tabs": _tabs(counts),
@@ -130,28 +134,33 @@ def _list(request: MemberRequest, form: MyLeadsForm, *, status: int) -> HttpResp
         "stages": Purchase.Stage.choices,
         "outcomes": CallAttempt.Outcome.choices,
         "key": services.new_key(),
+        "exports": Export.objects.for_user(request.user).present().order_by("-id")[:3],
     }
     if form.is_board:
-        return render(request, "purchases/my_leads.html", context | _board(form, found, order), status=status)
-    after, before = request.GET.get("after", ""), request.GET.get("before", "")
-    try:
-        page = keyset.page(found, order=order, size=PAGE_SIZE, after=after, before=before)
-    except keyset.BadCursor as error:
-        raise Http404 from error
-    if not page.rows and (after or before):  # moved to another stage meanwhile
+        return render(request, "purchases/my_leads.html", context | _board(form, found), status=status)
+    page = _keyset_page(request, form, found, PAGE_SIZE)
+    if not page.rows and {"after", "before"} & request.GET.keys():  # moved to another stage meanwhile
         return redirect(f"{reverse('purchases:my_leads')}{form.filter_query}")
     return render(
         request, "purchases/my_leads.html", context | {"page": page, "rows": _opened(page.rows)}, status=status
     )
 
 
+def _keyset_page(request: HttpRequest, form: MyLeadsForm, found: PurchaseQuerySet, size: int) -> keyset.Page[Purchase]:
+    after, before = request.GET.get("after", ""), request.GET.get("before", "")
+    try:
+        return keyset.page(found, order=form.order, size=size, after=after, before=before)
+    except keyset.BadCursor as error:
+        raise Http404 from error
+
+
 def _opened(purchases: Iterable[Purchase]) -> list[tuple[Purchase, Contact | None]]:
     return [(purchase, services.open_contact(purchase)) for purchase in purchases]
 
 
-def _board(form: MyLeadsForm, found: PurchaseQuerySet, order: tuple[str, str]) -> dict[str, Any]:
+def _board(form: MyLeadsForm, found: PurchaseQuerySet) -> dict[str, Any]:
     """A column for each stage shown: its name and label, how many leads are in it, and the first of them."""
-    rows = _opened(found.first_of_each_stage(COLUMN_SIZE, *order))
+    rows = _opened(found.first_of_each_stage(COLUMN_SIZE, *form.order))
     columns = []
     for stage in [Purchase.Stage(form.stage_shown)] if form.stage_shown else Purchase.Stage:
         cards = [(purchase, contact) for purchase, contact in rows if purchase.stage == stage]
@@ -174,13 +183,96 @@ def _tabs(counts: dict[str, int]) -> list[tuple[str, str, int]]:
 
 @login_required
 @require_safe
-def export_csv(request: MemberRequest) -> HttpResponseBase:
-    """The leads of the current filter as a file."""
+def call_sheet(request: MemberRequest) -> HttpResponse:
+    """The leads of the current filter that may be called, to be printed."""
     form = MyLeadsForm(request.GET, member=request.user)
     if not form.is_valid():
         return _list(request, form, status=422)
     found = form.found(Purchase.objects.for_user(request.user))
-    return stream_csv("my-leads.csv", exports.HEADER, exports.rows(found))
+    listed = found.may_be_called()
+    loaded = listed.with_last_note().select_related("lead__vertical", "lead__contact")
+    total = listed.count()
+    page = _keyset_page(request, form, loaded, SHEET_SIZE)
+    context = {
+        "form": form,
+        "page": page,
+        "rows": [(*row, calling.call_time(row[0].lead)) for row in _opened(page.rows)],
+        "total": total,
+        "left_out": found.count() - total,
+        "printed_at": clock.now(),
+    }
+    return render(request, "purchases/call_sheet.html", context)
+
+
+# --- exports ----------------------------------------------------------------------------------------------------------
+
+
+@login_required
+@require_safe
+def export_csv(request: MemberRequest) -> HttpResponseBase:
+    """The leads of the current filter as CSV."""
+    return _export_at_once(request, Export.Format.CSV)
+
+
+@login_required
+@require_safe
+def export_xlsx(request: MemberRequest) -> HttpResponseBase:
+    """The leads of the current filter for Excel."""
+    return _export_at_once(request, Export.Format.XLSX)
+
+
+def _export_at_once(request: MemberRequest, wanted: Export.Format) -> HttpResponseBase:
+    form = MyLeadsForm(request.GET, member=request.user)
+    if not form.is_valid():
+        return _list(request, form, status=422)
+    found = form.found(Purchase.objects.for_user(request.user))
+    if found.count() > exports.AT_ONCE:  # a link must not start work; the button is on the page it leads to
+        return redirect(f"{reverse('purchases:start_export')}?{urlencode({'format': wanted.value} | form.filter)}")
+    stream = stream_xlsx if wanted == Export.Format.XLSX else stream_csv
+    return stream(f"my-leads.{wanted}", exports.HEADER, exports.rows(found))
+
+
+@login_required
+@require_http_methods(["GET", "HEAD", "POST"])
+def start_export(request: MemberRequest) -> HttpResponse:
+    """Offer (GET) and have (POST) a file of many leads written; then to the page that shows how far it is."""
+    asked = request.POST if request.method == "POST" else request.GET
+    form, kind = MyLeadsForm(asked, member=request.user), ExportForm(asked)
+    if not (form.is_valid() and kind.is_valid()):
+        return _list(request, form, status=422)
+    wanted = Export.Format(kind.cleaned_data["format"])
+    number = form.found(Purchase.objects.for_user(request.user)).count()
+    if request.method != "POST":
+        return render(request, "purchases/start_export.html", {"form": form, "format": wanted, "number": number})
+    throttle("exports", request.user.public_id, limit=EXPORTS_AN_HOUR, seconds=3600)
+    started = export_jobs.start_export(request.user, wanted, form.filter, rows=number)
+    return redirect("purchases:export", started.public_id)
+
+
+@login_required
+@require_safe
+def export(request: MemberRequest, public_id: str) -> HttpResponse:
+    """How far the file is; it refreshes itself until it is ready."""
+    found = get_object_or_404(Export.objects.for_user(request.user), public_id=public_id)
+    if found.is_gone:
+        raise export_jobs.ExportGone
+    is_refreshing = found.is_running and "still" not in request.GET
+    response = render(request, "purchases/export.html", {"export": found, "is_refreshing": is_refreshing})
+    if is_refreshing:
+        response["Refresh"] = "5"  # a header and no script; the page says how to stop it
+    return response
+
+
+@login_required
+@require_safe
+def export_file(request: MemberRequest, public_id: str) -> HttpResponseBase:
+    """The file, once it is ready."""
+    found = get_object_or_404(Export.objects.for_user(request.user), public_id=public_id)
+    if not found.is_ready:
+        return redirect("purchases:export", found.public_id)
+    content_type = xlsx_export.CONTENT_TYPE if found.format == Export.Format.XLSX else csv_export.CONTENT_TYPE
+    chunks = export_jobs.open_file(found)
+    return download(chunks, filename=f"my-leads.{found.format}", content_type=content_type)
 
 
 @login_required

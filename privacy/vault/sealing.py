@@ -34,11 +34,7 @@ def seal(value: dict[str, Any], binding: str) -> str:
 
     Promise: contacts and mail contexts are unreadable at rest (LR-25, DX-14).
     """
-    key_id, master = next(iter(sealing_ring().items()))
-    nonce = os.urandom(NONCE_BYTES)
-    plain = json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
-    sealed = _cipher(master, binding).encrypt(nonce, plain, binding.encode())
-    return f"{key_id}.{base64.b64encode(nonce + sealed).decode()}"
+    return seal_bytes(json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode(), binding)
 
 
 def unseal(sealed: str, binding: str) -> dict[str, Any]:
@@ -47,17 +43,33 @@ def unseal(sealed: str, binding: str) -> dict[str, Any]:
     Raises:
         CannotOpen: wrong row, altered bytes, or no such key; never a plaintext fallback.
     """
+    value: dict[str, Any] = json.loads(unseal_bytes(sealed, binding))
+    return value
+
+
+def seal_bytes(plain: bytes, binding: str) -> str:
+    """Seal any bytes for the place ``binding``."""
+    key_id, master = next(iter(sealing_ring().items()))
+    nonce = os.urandom(NONCE_BYTES)
+    sealed = _cipher(master, binding).encrypt(nonce, plain, binding.encode())
+    return f"{key_id}.{base64.b64encode(nonce + sealed).decode()}"
+
+
+def unseal_bytes(sealed: str, binding: str) -> bytes:
+    """The bytes that ``seal_bytes`` was given.
+
+    Raises:
+        CannotOpen: see ``unseal``.
+    """
     key_id, _, encoded = sealed.partition(".")
     master = sealing_ring().get(key_id)
     if master is None:
         raise CannotOpen(f"no sealing key {key_id!r}")
     try:
         raw = base64.b64decode(encoded, validate=True)
-        plain = _cipher(master, binding).decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], binding.encode())
+        return _cipher(master, binding).decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], binding.encode())
     except (InvalidTag, binascii.Error, ValueError) as error:
         raise CannotOpen("altered, or sealed for another row") from error
-    value: dict[str, Any] = json.loads(plain)
-    return value
 
 
 def key_of(sealed: str) -> str:

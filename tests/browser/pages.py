@@ -19,7 +19,7 @@ from marketplace.core import clock
 from marketplace.core.ids import new_id
 from marketplace.leads.models import Consent, Lead
 from marketplace.ledger import services as ledger
-from marketplace.purchases.models import Purchase
+from marketplace.purchases.models import Export, Purchase
 from marketplace.purchases.services import add_note, buy_lead, log_call, note_dnc_check, plan_call
 from marketplace.wallet import deposits
 from marketplace.wallet.models import Deposit, Dispute, Refund
@@ -27,6 +27,7 @@ from tests.people import make_member
 from tests.stock import make_lead
 
 now = clock.now()
+later = now + timedelta(days=1)
 
 def session_of(user):
     session = import_module(settings.SESSION_ENGINE).SessionStore()
@@ -105,6 +106,17 @@ answer = {
     "bought": bought.public_id,
     "bought_lead": bought.lead.public_id,
     "withdrew": withdrew.public_id,
+    "exports": [
+        Export.objects.create(buyer=alice, filter="x", rows_total=12_000, created_at=now, **state).public_id
+        for state in (
+            {"format": "csv", "filter_digest": "1", "state": "writing", "rows_done": 4_500, "claimed_at": later},
+            {"format": "xlsx", "filter_digest": "2", "state": "ready", "rows_done": 12_000, "finished_at": now},
+            {"format": "csv", "filter_digest": "3", "state": "failed", "finished_at": now},
+        )
+    ],
+    "gone": Export.objects.create(
+        buyer=alice, format="csv", rows_total=1, created_at=now, state="ready", finished_at=now - timedelta(days=2)
+    ).public_id,
     "mail": next(settings.MAIL_FILES.glob("*.eml")).name,
     "keys": [new_id() for _ in range(20)],
     "deposit": {
@@ -181,6 +193,10 @@ def addresses(facts: dict) -> dict[str, list[str]]:
             "/my-leads/?due=today",
             "/my-leads/?view=board",
             "/my-leads/?view=board&stage=lost",
+            "/my-leads/exports/?format=csv&stage=new",
+            "/my-leads/call-sheet/",
+            "/my-leads/call-sheet/?stage=lost&q=nobodyhasthisname",
+            *(f"/my-leads/exports/{export}/?still=1" for export in facts["exports"]),
             "/my-leads/?q=nobodyhasthisname",
             f"/my-leads/{mine}/",
             f"/my-leads/{facts['withdrew']}/",
@@ -338,6 +354,7 @@ def _errors(stack: Stack, facts: dict):
     yield "403", visitor.http.post(f"{stack.url}/theme/", data={"theme": "dark"}, headers=elsewhere, timeout=15)
     yield "404", visitor.get("/nowhere/", 404)
     yield "405", visitor.get(f"/my-leads/{facts['bought']}/notes/", 405)
+    yield "gone", alice.get(f"/my-leads/exports/{facts['gone']}/", 410)
     yield "refusal", una.get("/wallet/add/", 403)
     page, notes = visitor.get("/accounts/login/"), f"{stack.url}/my-leads/{facts['bought']}/notes/"
     yield "signed out meanwhile", _sent(visitor, page, notes, 403, text="Call back on Friday.\nAsks for a quote.")

@@ -188,6 +188,7 @@ NO_PAGES = {
     *("wallet:statement_csv", "wallet:stripe_webhook"),
     *("purchases:export_csv", "purchases:set_stage", "purchases:add_note", "purchases:remove_note"),
     *("purchases:restore_note", "purchases:log_call", "purchases:remove_call"),
+    *("purchases:export_xlsx", "purchases:export_file"),
     *("purchases:plan_call", "purchases:note_dnc_check"),
 }
 
@@ -285,6 +286,8 @@ def test_printed_pages_hold_nothing_to_press(stack, facts, open_browser):
         "/leads/?vertical=auto-insurance&state=OH",
         f"/leads/{facts['lead']}/",
         "/my-leads/",
+        "/my-leads/?view=board",
+        "/my-leads/call-sheet/",
         f"/my-leads/{facts['bought']}/",
         "/wallet/",
         f"/wallet/deposits/{facts['deposit']['refunded']}/receipt/",

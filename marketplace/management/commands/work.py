@@ -5,16 +5,18 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from marketplace.mail import services as mail
+from marketplace.purchases import export_jobs
 from marketplace.wallet import inbox
 
 
 class Command(BaseCommand):
-    help = "Drain the inbox of the card processor and the outbox once."
+    help = "Drain the inbox of the card processor and the outbox, and write the exports that wait, once."
 
     def handle(self, *args: Any, **options: Any) -> None:
         events = _drain(inbox.process_events)
         mails = _drain(mail.deliver_due)
-        self.stdout.write(f"{events} events processed, {mails} mails sent")
+        files = export_jobs.write_waiting()
+        self.stdout.write(f"{events} events processed, {mails} mails sent, {files} exports written")
 
 
 def _drain(work: Any) -> int:

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from django import template
+from django.utils.text import Truncator
 
 from marketplace.core.refusals import Refusal
 from marketplace.leads.models import Lead
@@ -36,6 +37,13 @@ def purchase_of(owned: dict[int, str], lead: Lead) -> str:
 def outcome_label(outcome: str) -> str:
     """What came of a call, in words."""
     return CallAttempt.Outcome(outcome).label
+
+
+@register.filter
+def last_line(text: str) -> str:
+    """The last line of ``text`` that is not empty, shortened to what fits one on paper."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return Truncator(lines[-1] if lines else "").chars(120)
 
 
 @register.inclusion_tag("purchases/money_needed.html", takes_context=True)
