@@ -2,42 +2,78 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import timedelta
 
 from django.db import transaction
 
 from accounts.models import User
+from marketplace.core import clock
 from marketplace.leads.models import Lead
 from marketplace.leads.services import LeadUnavailable, PriceChanged
-from marketplace.purchases.models import Order, Purchase
-from marketplace.purchases.services import AlreadyBought, Wanted, add_note, buy_leads, set_stage
+from marketplace.purchases.models import CallAttempt, Order, Purchase
+from marketplace.purchases.services import (
+    AlreadyBought,
+    Wanted,
+    add_note,
+    buy_leads,
+    log_call,
+    new_key,
+    plan_call,
+    set_stage,
+)
 
 from .people import ALICE, BOB, member
 
 Stage = Purchase.Stage
+CALL = CallAttempt.Outcome
 MAX_PRICE_CENTS = 75_00
 LAST_KEY = "demo:bob:4"
 
 
 @dataclass(frozen=True)
 class Buy:
-    """One purchase: for which vertical, from which age band on, exclusive or shared; and what became of it."""
+    """One purchase: for which vertical, from which age band on, exclusive or shared; and what became of it: stage,
+    notes, calls, and when the next one is planned."""
 
     vertical: str
     band: int
     stage: str = Stage.NEW
     notes: tuple[str, ...] = ()
     exclusive: bool = False
+    calls: tuple[str, ...] = ()
+    call_in_hours: float | None = None
 
 
 ALICES = (
-    Buy("auto-insurance", 0, Stage.WON, ("Called within five minutes, wants both cars on one policy.", "Signed.")),
-    Buy("home-insurance", 0, Stage.QUOTED, ("Sent two quotes, decides on Friday.",)),
-    Buy("auto-insurance", 1, Stage.CONTACTED, ("Left a voicemail, will try again after five.",), exclusive=True),
+    Buy(
+        "auto-insurance",
+        0,
+        Stage.WON,
+        ("Called within five minutes, wants both cars on one policy.", "Signed."),
+        calls=(CALL.SPOKE,),
+    ),
+    Buy(
+        "home-insurance",
+        0,
+        Stage.QUOTED,
+        ("Sent two quotes, decides on Friday.",),
+        calls=(CALL.NO_ANSWER, CALL.SPOKE),
+        call_in_hours=48,
+    ),
+    Buy(
+        "auto-insurance",
+        1,
+        Stage.CONTACTED,
+        ("Left a voicemail, will try again after five.",),
+        exclusive=True,
+        calls=(CALL.LEFT_MESSAGE,),
+        call_in_hours=-1,
+    ),
     Buy("life-insurance", 1, Stage.QUOTED, ("Asked for the 20-year term too.",)),
     Buy("auto-insurance", 2, Stage.LOST, ("Went with an agent down the street.",)),
     Buy("home-insurance", 2, Stage.WON),
     Buy("health-insurance", 2, Stage.CONTACTED),
-    Buy("medicare", 3, Stage.LOST, ("Nobody picks up. Three tries.",)),
+    Buy("medicare", 3, Stage.LOST, ("Nobody picks up. Three tries.",), calls=(CALL.NO_ANSWER,) * 3),
     Buy("auto-insurance", 3, Stage.QUOTED),
     Buy("life-insurance", 4, Stage.CONTACTED, ("Call back on Monday morning.",)),
     Buy("home-insurance", 0),
@@ -89,4 +125,8 @@ def _buy(buyer: User, wish: Buy, on_offer: Iterable[Lead], key: str) -> None:
         set_stage(bought, wish.stage)
         for note in wish.notes:
             add_note(bought, note)
+        for outcome in wish.calls:
+            log_call(bought, outcome, key=new_key())
+        if wish.call_in_hours is not None:
+            plan_call(bought, clock.now() + timedelta(hours=wish.call_in_hours))
         return

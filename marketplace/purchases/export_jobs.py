@@ -49,16 +49,16 @@ def start_export(buyer: User, form: str, filtered: dict[str, str], *, rows: int)
     """Have the ``rows`` leads that the filter of ``MyLeadsForm`` finds written to a file of this form. While the same
     is being written already, that one is the answer."""
     wanted = digest("export", json.dumps(filtered, sort_keys=True))
-    running = Export.objects.running().filter(buyer=buyer, format=form, filter_digest=wanted)
+    same = Export.objects.filter(buyer=buyer, format=form, filter_digest=wanted)
     export = Export(buyer=buyer, format=form, filter_digest=wanted, rows_total=rows, created_at=clock.now())
     seal_into(export, "filter", dict(filtered))
-    if known := running.first():
+    if known := same.running().first():
         return known
     try:
         with transaction.atomic():
             export.save(force_insert=True)
     except IntegrityError:  # the same form, pressed twice
-        return running.get()
+        return same.latest("id")
     wake.after_commit("purchases.write_exports")
     return export
 

@@ -245,7 +245,7 @@ class Answer:
 
     @classmethod
     def of(cls, name: str, answer: requests.Response) -> "Answer":
-        path = "/" + answer.url.split("/", 3)[3]
+        path = "/" + answer.url.split("#")[0].split("/", 3)[3]
         return cls(name, path, answer.status_code, answer.text, answer.headers["Content-Security-Policy"])
 
 

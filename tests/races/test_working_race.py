@@ -1,0 +1,116 @@
+"""Taps, undo and exports at the same moment. Each race has a control: with its guard off the same check is red."""
+
+import inspect
+import threading
+
+import pytest
+
+from marketplace.core.ids import new_id
+from marketplace.purchases import export_jobs, services
+from marketplace.purchases.models import CallAttempt, Export
+from marketplace.purchases.services import buy_lead
+from tests.people import make_alice
+from tests.races.rig import race, tally
+from tests.stock import make_lead
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.race]
+RACERS = 20
+
+
+@pytest.fixture
+def purchase():
+    """A lead Alice bought."""
+    return buy_lead(make_alice(10_000), make_lead(price_cents=500), price_seen=500, key=new_id())
+
+
+def careless(function, guard: str, instead: str):
+    """``function`` of the services without a guard."""
+    source, names = inspect.getsource(function), vars(inspect.getmodule(function))
+    assert guard in source
+    exec(source.replace(guard, instead), names, made := {})
+    return made[function.__name__]
+
+
+# --- one tap, many times ----------------------------------------------------------------------------------------------
+
+
+def check_one_tap(purchase) -> None:
+    results = race([lambda: services.log_call(purchase, "spoke", key="the same")] * RACERS)
+    assert tally(results) == {"ok": RACERS}
+    assert CallAttempt.objects.count() == 1
+    assert {result.value.pk for result in results} == {CallAttempt.objects.get().pk}
+
+
+def test_a_tap_sent_many_times_is_one_call(purchase):
+    check_one_tap(purchase)
+
+
+def test_control_with_a_key_for_each_the_same_check_is_red(purchase, monkeypatch):
+    loose = careless(services.log_call, "purchase=purchase, key=key", "purchase=purchase, key=new_id()")
+    monkeypatch.setattr(services, "log_call", loose)
+    with pytest.raises(AssertionError, match=f"{RACERS} == 1"):
+        check_one_tap(purchase)
+
+
+# --- the stage that undo goes back to ---------------------------------------------------------------------------------
+
+
+def check_former_stages(purchase) -> None:
+    """Each move names the stage that the one before it made: only the first came from New."""
+    wanted = ["contacted", "quoted", "won", "lost"] * (RACERS // 4)
+    results = race([lambda stage=stage: services.set_stage(purchase, stage) for stage in wanted])
+    assert tally(results) == {"ok": RACERS}
+    assert [result.value for result in results].count("new") == 1
+
+
+def test_every_move_names_the_stage_before_it(purchase):
+    check_former_stages(purchase)
+
+
+@pytest.mark.postgresql  # SQLite has one writer at a time anyway
+def test_control_without_the_lock_the_same_check_is_red(purchase, monkeypatch):
+    loose = careless(services.set_stage, "select_for_update(no_key=True).", "")
+    monkeypatch.setattr(services, "set_stage", loose)
+    with pytest.raises(AssertionError, match=r"== 1"):
+        check_former_stages(purchase)
+
+
+# --- exports ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_form_sent_many_times_starts_one_export(purchase):
+    results = race([lambda: export_jobs.start_export(purchase.buyer, "csv", {}, rows=1)] * RACERS)
+    assert tally(results) == {"ok": RACERS}
+    assert {result.value.pk for result in results} == {Export.objects.get().pk}
+
+
+def check_two_workers(purchase, monkeypatch) -> None:
+    """Two workers look for work at the same moment, and find the same: one of them writes it."""
+    export_jobs.start_export(purchase.buyer, "csv", {}, rows=1)
+    both_have_looked = threading.Barrier(2)
+    began = threading.local()
+
+    def token() -> str:
+        if not hasattr(began, "already"):
+            began.already = True
+            both_have_looked.wait(timeout=20)
+        return new_id()
+
+    monkeypatch.setattr(export_jobs, "new_id", token)
+    results = race([export_jobs.write_waiting] * 2)
+    assert tally(results) == {"ok": 2}
+    assert Export.objects.get().attempts == 1
+    assert sum(result.value for result in results) == 1
+
+
+def test_two_workers_write_an_export_once(purchase, monkeypatch, settings, tmp_path):
+    settings.EXPORT_FILES = tmp_path
+    check_two_workers(purchase, monkeypatch)
+
+
+def test_control_without_the_guarded_claim_the_same_check_is_red(purchase, monkeypatch, settings, tmp_path):
+    settings.EXPORT_FILES = tmp_path
+    loose = careless(export_jobs._claim, "filter(pk=export.pk, claim=former)", "filter(pk=export.pk)")
+    monkeypatch.setattr(export_jobs, "_claim", loose)
+    with pytest.raises(AssertionError, match=r"2 == 1"):
+        check_two_workers(purchase, monkeypatch)
