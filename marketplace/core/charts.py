@@ -6,6 +6,7 @@ lies along the height a number of pixels: text is as large on a phone as on a wa
 functions return.
 """
 
+import math
 import re
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -129,14 +130,21 @@ def ranges(
 ) -> Chart:
     """A band from low to high with a dot for the median, for each of ``rows`` on one scale: prices by kind of lead,
     with ``number=money.dollars``. What low and high mean (the middle half, or all) is for ``caption`` and ``head`` to
-    say."""
+    say. Where the highest is more than 20 times the lowest, equal steps are equal factors, and the middle is named."""
     if not rows:
         return Chart(caption, nothing)
     least, most = min(row.low for row in rows), max(row.high for row in rows)
+    by_factors = 0 < 20 * least < most
+
+    def place(value: int) -> float:
+        if by_factors:
+            return _share(math.log(value), math.log(least), math.log(most), 2, 98)
+        return _share(value, least, most, 2, 98)
+
     drawn = []
-    for place, row in enumerate(rows):
-        y = 40 * place + 30
-        low, median, high = (_share(value, least, most, 2, 98) for value in (row.low, row.median, row.high))
+    for count, row in enumerate(rows):
+        y = 40 * count + 30
+        low, median, high = (place(value) for value in row[1:])
         drawn += [
             _text("lab", 0, y - 14, row.name),
             _text("val", 100, y - 14, number(row.median)),
@@ -146,6 +154,8 @@ def ranges(
         ]
     height = 40 * len(rows) + 22
     drawn.append(_text("tick", 0, height - 6, number(least)))
+    if by_factors:
+        drawn.append(_text("tick", 50, height - 6, number(math.isqrt(least * most))))
     if most > least:
         drawn.append(_text("tick", 100, height - 6, number(most)))
     dear, cheap = max(rows, key=lambda row: row.median), min(rows, key=lambda row: row.median)
@@ -331,7 +341,7 @@ def _every(labels: Sequence[str]) -> int:
     return -(-len(labels) // max(1, int(NARROWEST // (1.5 * longest + LETTER))))
 
 
-def _share(value: int, least: int, most: int, start: float, end: float) -> float:
+def _share(value: float, least: float, most: float, start: float, end: float) -> float:
     """Where ``value`` lies between ``start`` and ``end``, as it does between ``least`` and ``most``; halfway if these
     are the same."""
     return _round(start + (end - start) * ((value - least) / (most - least) if most > least else 0.5))

@@ -85,6 +85,15 @@ def test_ranges_are_said_in_money():
     assert [text.text for text in figure.iter(f"{SVG}text")][-2:] == ["$9.00", "$45.00"]
 
 
+def test_a_wide_range_goes_by_factors():
+    """An injury lead for $800.00 does not squeeze all others into one spot; the middle of the scale is named."""
+    rows = [Range("Auto insurance", 8_00, 16_00, 32_00), Range("Personal injury", 200_00, 400_00, 800_00)]
+    figure = check(ranges(rows, caption="Prices", number=dollars))
+    bands = [float(band.get("x2")[:-1]) - float(band.get("x1")[:-1]) for band in figure.iter(f"{SVG}line")][1::2]
+    assert bands[0] == pytest.approx(bands[1], abs=0.1)
+    assert [text.text for text in figure.iter(f"{SVG}text")][-3:] == ["$8.00", "$80.00", "$800.00"]
+
+
 def test_a_line_tells_what_moved():
     points = [(date(2026, 11, 1), 20_00), (date(2026, 11, 5), 14_00), (date(2026, 11, 21), 16_50)]
     chart = line(points, caption="Price", number=dollars, steps=True)
