@@ -22,6 +22,7 @@ urlpatterns = [
     path("help/buying/", views.how_buying_works, name="how_buying_works"),
     path("help/leads/", views.what_a_lead_shows, name="what_a_lead_shows"),
     path("help/prices/", views.why_trust_a_price, name="why_trust_a_price"),
+    path("kit/", views.kit, name="kit"),
     path("theme/", views.choose_theme, name="choose_theme"),
     path("livez", views.livez, name="livez"),
     path("readyz", views.readyz, name="readyz"),

@@ -1,4 +1,4 @@
-"""The home page, help, health, the colour scheme, error pages, and the demo's mailbox."""
+"""The home page, help, the component sheet, health, the colour scheme, error pages, and the demo's mailbox."""
 
 import email
 import email.policy
@@ -34,6 +34,8 @@ from marketplace.leads.models import Lead, Vertical
 from marketplace.mail.models import OutgoingEmail
 from marketplace.wallet import gateway
 from marketplace.wallet.models import MAXIMUM_CENTS, MINIMUM_CENTS, EventCursor
+
+from .kit import samples
 
 A_YEAR = 365 * 24 * 3600
 MAIL_IS_LATE = timedelta(minutes=5)  # no worker looks for what is due
@@ -99,6 +101,14 @@ def why_trust_a_price(request: HttpRequest) -> HttpResponse:
         least_exclusive=min(factors),
         most_exclusive=max(factors),
     )
+
+
+@require_safe
+def kit(request: HttpRequest) -> HttpResponse:
+    """Every component of the site on one sheet, for staff; for everybody else it does not exist."""
+    if not request.user.is_staff:
+        raise Http404
+    return render(request, "kit.html", samples())
 
 
 @csrf_exempt

@@ -218,6 +218,7 @@ def addresses(facts: dict) -> dict[str, list[str]]:
         ],
         "nadia": ["/my-leads/", "/wallet/", f"/leads/{lead}/buy/"],
         "owen": ["/wallet/", "/wallet/add/", f"/wallet/deposits/{deposit['back_to_nothing']}/"],
+        "charlie": ["/kit/"],
     }
 
 
