@@ -264,6 +264,7 @@ _FEATURES = "accelerometer camera display-capture geolocation gyroscope micropho
 PERMISSIONS_POLICY: dict[str, list[str]] = {feature: [] for feature in _FEATURES.split()}
 DATA_UPLOAD_MAX_MEMORY_SIZE = 512 * 1024
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 500
+LEADS_AT_ONCE = 50  # in one order; their ids fit into an address
 
 # --- exports --------------------------------------------------------------------------------------------------------
 

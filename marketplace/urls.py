@@ -15,8 +15,8 @@ urlpatterns = [
     path("", views.home, name="home"),
     path("", include("accounts.urls")),
     path("", include("privacy.urls")),
+    path("", include("marketplace.purchases.urls")),  # before the leads: no lead is called "buy"
     path("", include("marketplace.leads.urls")),
-    path("", include("marketplace.purchases.urls")),
     path("", include("marketplace.wallet.urls")),
     path("accounts/", include(entrance)),
     path("help/buying/", views.how_buying_works, name="how_buying_works"),

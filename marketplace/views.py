@@ -165,7 +165,7 @@ def _lacks_help() -> bool:
 @require_safe
 def robots(request: HttpRequest) -> HttpResponse:
     """What search engines may read: nothing behind sign-in."""
-    closed = ["/admin/", "/account", "/wallet/", "/my-leads/", "/demo/"]
+    closed = ["/admin/", "/account", "/wallet/", "/my-leads/", "/orders/", "/leads/buy/", "/demo/"]
     lines = ["User-agent: *", *(f"Disallow: {path}" for path in closed), f"Sitemap: {absolute('sitemap')}"]
     return HttpResponse("\n".join(lines) + "\n", content_type="text/plain")
 

@@ -1,9 +1,15 @@
 """Addresses: absolute ones for mails, receipts and the card processor, and where a form leads back to."""
 
 from django.conf import settings
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponseRedirect
 from django.urls import Resolver404, resolve, reverse
 from django.utils.http import url_has_allowed_host_and_scheme
+
+
+class SeeOther(HttpResponseRedirect):
+    """Go on with a GET there."""
+
+    status_code = 303
 
 
 def absolute(name: str, *args: object) -> str:

@@ -10,7 +10,7 @@ Invariants, each kept by the database:
 """
 
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Self
 
@@ -226,6 +226,12 @@ class LeadQuerySet(models.QuerySet["Lead"]):
     def similar_to(self, vertical: Any, state: Any) -> Self:
         """On sale, of this vertical (its key) and state, newest first; each may be a subquery."""
         return self.on_sale().filter(vertical_id=vertical, state=state).order_by("-listed_at", "-id")
+
+    def similar_to_each(self, leads: Iterable["Lead"], size: int) -> Self:
+        """Up to ``size`` of these for each line of business and state among ``leads``, in no order. One query."""
+        kinds = sorted({(lead.vertical_id, lead.state) for lead in leads})
+        each = [self.filter(pk__in=self.similar_to(*kind).values("pk")[:size]) for kind in kinds]
+        return each[0].union(*each[1:], all=True) if each else self.none()
 
     def with_similar(self, public_id: str, size: int) -> Self:
         """The one of these that has the id ``public_id``, and if it is gone up to ``size`` similar ones, in no order.

@@ -31,7 +31,7 @@ class LeadUnavailable(Refusal):
     message = "Somebody else bought it a moment ago. You were not charged."
 
     def __init__(self, lead_id: int, *, is_withdrawn: bool = False) -> None:
-        self.lead_id = lead_id
+        self.lead_id, self.is_withdrawn = lead_id, is_withdrawn
         super().__init__("This lead was withdrawn a moment ago. You were not charged." if is_withdrawn else "")
 
 
@@ -73,7 +73,7 @@ UPDATE leads_lead SET slots_sold = slots_sold + 1,
 WHERE id = %s AND status = 'open' AND slots_sold < slots_total AND price_cents = %s
     AND {_CONSENT_STANDS}
 RETURNING slots_sold"""  # noqa: S608 - words of ours
-_LOOK = f"SELECT status, price_cents, {_CONSENT_STANDS} FROM leads_lead WHERE id = %s"  # noqa: S608
+_LOOK = f"SELECT id, status, price_cents, {_CONSENT_STANDS} FROM leads_lead WHERE id IN ({{leads}})"  # noqa: S608
 
 
 def take_slot(lead_id: int, price_seen: int) -> int:
@@ -97,13 +97,24 @@ def require_on_sale(lead_id: int, price_seen: int) -> None:
 
     Raises: see ``take_slot``.
     """
+    for refusal in not_on_sale({lead_id: price_seen}).values():
+        raise refusal
+
+
+def not_on_sale(seen: Mapping[int, int]) -> dict[int, LeadUnavailable | PriceChanged]:
+    """Which of these leads cannot be bought for the cents ``seen`` at this moment, and why. One query."""
+    if not seen:
+        return {}
+    statement = _LOOK.format(leads=", ".join(["%s"] * len(seen)))
+    refused: dict[int, LeadUnavailable | PriceChanged] = {}
     with connection.cursor() as cursor:
-        cursor.execute(_LOOK, [_moment(), lead_id])
-        status, present, consent_stands = cursor.fetchone()
-    if status != Lead.Status.OPEN or not consent_stands:
-        raise LeadUnavailable(lead_id, is_withdrawn=status != Lead.Status.SOLD)
-    if present != price_seen:
-        raise PriceChanged(lead_id, price_seen, present)
+        cursor.execute(statement, [_moment(), *seen])
+        for lead_id, status, present, consent_stands in cursor.fetchall():
+            if status != Lead.Status.OPEN or not consent_stands:
+                refused[lead_id] = LeadUnavailable(lead_id, is_withdrawn=status != Lead.Status.SOLD)
+            elif present != seen[lead_id]:
+                refused[lead_id] = PriceChanged(lead_id, seen[lead_id], present)
+    return refused
 
 
 def _moment() -> Any:

@@ -18,6 +18,7 @@ def receipt(order: Order, purchases: Sequence[Purchase], *, balance: int) -> Non
         template="purchases/email/receipt",
         context={
             "order": order.public_id,
+            "order_url": absolute("purchases:order", order.public_id),
             "lines": [
                 {
                     "what": f"{purchase.lead.vertical.name}, {purchase.lead.city} {purchase.lead.state}",

@@ -1,3 +1,5 @@
+import re
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -14,7 +16,7 @@ from marketplace.leads.calling import next_morning
 from marketplace.leads.models import Lead
 
 from .models import DUE, CallAttempt, Export, Note, Purchase, PurchaseQuerySet
-from .services import Offer
+from .services import Offer, Wanted
 
 KEY = rf"\A[{ALPHABET}]{{{LENGTH}}}\Z"
 REGISTRY_OPENED = date(2003, 6, 27)
@@ -31,6 +33,51 @@ class BuyForm(forms.Form):
     def of(cls, offer: Offer) -> "BuyForm":
         """A fresh form for what ``offer`` says."""
         return cls(initial={"key": offer.key, "price_seen": offer.price}, auto_id=False)
+
+
+class PricesField(forms.Field):
+    """The prices a buyer saw, each as ``<public id>:<cents>``; the clean value is the cents by public id."""
+
+    widget = forms.MultipleHiddenInput
+
+    def clean(self, value: Any) -> dict[str, int]:
+        found = [_PRICE.match(text) for text in super().clean(value)]
+        prices = {match[1]: int(match[2]) for match in found if match}
+        if len(prices) < len(found):
+            raise forms.ValidationError("Each price once, in cents.")
+        return prices
+
+
+_PRICE = re.compile(rf"\A([{ALPHABET}]{{1,20}}):([1-9]\d{{0,10}})\Z", re.ASCII)
+
+
+class BuySeveralForm(forms.Form):
+    """What a buyer saw when they pressed the button below several leads. Those that are ticked are told apart from
+    those that were shown: who unticks one pays for the others only."""
+
+    key = forms.RegexField(rf"\A[{ALPHABET}]{{{LENGTH}}}\Z", widget=forms.HiddenInput)
+    seen = PricesField()
+
+    def __init__(self, *args: Any, leads: Sequence[Lead] = (), **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.leads = leads
+
+    @classmethod
+    def of(cls, offer: Offer) -> "BuySeveralForm":
+        """A fresh form for what ``offer`` says."""
+        seen = [f"{lead.public_id}:{lead.price_cents}" for lead in offer.leads]
+        return cls(initial={"key": offer.key, "seen": seen}, auto_id=False)
+
+    def clean_seen(self) -> dict[str, int]:
+        """Of every ticked lead the price was shown."""
+        seen: dict[str, int] = self.cleaned_data["seen"]
+        if not all(lead.public_id in seen for lead in self.leads):
+            raise forms.ValidationError("A price is missing.")
+        return seen
+
+    def wanted(self) -> list[Wanted]:
+        """The ticked leads with the prices that were shown."""
+        return [Wanted(lead, self.cleaned_data["seen"][lead.public_id]) for lead in self.leads]
 
 
 class MyLeadsForm(forms.Form):

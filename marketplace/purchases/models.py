@@ -1,8 +1,9 @@
 """What a member bought, and how they work it.
 
 Invariants, each kept by the database: a buyer owns a lead once (unique lead + buyer); a slot is sold once (unique lead
-+ slot number, 1 to 3); a key names one order of its buyer, and one call of its purchase (unique). Money is not kept
-here: the transfer ``purchase:<public id>`` in the ledger is, and ``purchases.checks`` holds the two together.
++ slot number, 1 to 3); a key names one order of its buyer, and one call of its purchase (unique); an order refuses a lead
+once, for a known reason (unique, check). Money is not kept here: the transfer ``purchase:<public id>`` in the ledger is, and
+``purchases.checks`` holds the two together.
 """
 
 from datetime import datetime, timedelta
@@ -24,6 +25,12 @@ DUE = "due"  # the tab of the calls of today, beside those of the stages
 DNC_CHECK_DAYS = 31
 
 
+class OrderQuerySet(models.QuerySet["Order"]):
+    def for_user(self, user: object) -> Self:
+        """The orders of this member only."""
+        return self.filter(buyer=user)
+
+
 class Order(models.Model):
     """One press of a buy button: one lead or several. Only a success consumes the key."""
 
@@ -32,6 +39,8 @@ class Order(models.Model):
     key = models.CharField(max_length=64, help_text="made with the form, so that pressing twice buys once")
     request_hash = models.CharField(max_length=64, help_text="SHA-256 of what the buyer asked for")
     created_at = models.DateTimeField()
+
+    objects = OrderQuerySet.as_manager()
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["buyer", "key"], name="purchases_key_once")]
@@ -208,6 +217,42 @@ class NoteQuerySet(models.QuerySet["Note"]):
 
     def removed_before(self, moment: datetime) -> Self:
         return self.filter(removed_at__lt=moment)
+
+
+class RefusedLine(models.Model):
+    """A lead that an order of several asked for and did not get, and why."""
+
+    class Reason(models.TextChoices):
+        SOLD = "sold", "Sold to somebody else"
+        WITHDRAWN = "withdrawn", "Withdrawn"
+        PRICE = "price", "Its price changed"
+        MONEY = "money", "The balance did not cover it"
+        BEFORE = "before", "Bought before"
+        TWICE = "twice", "The same person as another lead"  # said before buying; an order says BEFORE
+
+    MAY_STILL_BE_BOUGHT = {Reason.PRICE, Reason.MONEY}
+
+    order = models.ForeignKey(Order, models.PROTECT, related_name="refused")
+    lead = models.ForeignKey(Lead, models.PROTECT, related_name="+")
+    reason = models.CharField(max_length=9, choices=Reason)
+    price_seen_cents = models.PositiveBigIntegerField(help_text="as the form said; it may never have been asked")
+    earlier = models.ForeignKey(
+        Purchase, models.PROTECT, null=True, related_name="+", help_text="of the same lead or person"
+    )
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["order", "lead"], name="purchases_refused_once"),
+            models.CheckConstraint(condition=Q(price_seen_cents__gt=0), name="purchases_price_seen_positive"),
+            models.CheckConstraint(
+                condition=Q(reason="before", earlier__isnull=False)
+                | Q(reason__in=["sold", "withdrawn", "price", "money"], earlier__isnull=True),
+                name="purchases_refusal_known",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"Order {self.order_id} without lead {self.lead_id}"
 
 
 class Note(models.Model):

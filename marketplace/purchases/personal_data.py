@@ -4,7 +4,7 @@ from typing import Any
 from privacy.declare.data_sets import personal_data
 from privacy.declare.vocabulary import Category, Purpose, Source, Subject
 
-from .models import CallAttempt, Export, Note, Order, Purchase
+from .models import CallAttempt, Export, Note, Order, Purchase, RefusedLine
 
 
 @personal_data(
@@ -69,6 +69,7 @@ class Exports:
         ),
         "purchases.CallAttempt": ("public_id", "purchase", "outcome", "key", "made_at"),
         "purchases.Note": ("public_id", "purchase", "text", "created_at", "removed_at"),
+        "purchases.RefusedLine": ("order", "lead", "reason", "price_seen_cents", "earlier"),
     },
 )
 class Purchases:
@@ -77,6 +78,7 @@ class Purchases:
         yield from Order.objects.filter(buyer=subject).values()
         yield from Purchase.objects.filter(buyer=subject).values()
         yield from CallAttempt.objects.filter(purchase__buyer=subject).values()
+        yield from RefusedLine.objects.filter(order__buyer=subject).values()
         yield from Note.objects.filter(purchase__buyer=subject).values()
 
     @staticmethod

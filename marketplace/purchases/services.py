@@ -1,9 +1,10 @@
 """Buying leads and working them. Plain SQL where a buyer waits: one statement, one round trip each."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from itertools import accumulate
 
 from django.db import connection, transaction
 
@@ -15,7 +16,15 @@ from marketplace.core.ids import new_id
 from marketplace.core.refusals import Refusal
 from marketplace.core.transactions import in_transaction
 from marketplace.leads.models import Lead, LeadContact
-from marketplace.leads.services import Contact, LeadUnavailable, PriceChanged, contact_of, require_on_sale, take_slot
+from marketplace.leads.services import (
+    Contact,
+    LeadUnavailable,
+    PriceChanged,
+    contact_of,
+    not_on_sale,
+    require_on_sale,
+    take_slot,
+)
 from marketplace.ledger import services as ledger
 from marketplace.wallet.disputes import has_open_dispute
 from privacy.policy.models import Document
@@ -23,7 +32,7 @@ from privacy.policy.services import accepted_sha256
 from privacy.vault.sealing import CannotOpen
 
 from . import emails
-from .models import CallAttempt, Note, Order, Purchase
+from .models import CallAttempt, Note, Order, Purchase, RefusedLine
 
 SAME_PERSON_DAYS = 90
 REMOVED_NOTES_KEPT = timedelta(hours=1)
@@ -40,10 +49,16 @@ class AlreadyBought(Refusal):
         super().__init__()
 
 
+class WantedTwice(Refusal):
+    """Another lead that the buyer wants at the same time is the same person's."""
+
+    message = "You selected another lead of the same person."
+
+
 class KeyReused(Refusal):
     """The form's key was used for another order."""
 
-    message = "This form was already used for another purchase. Nothing was charged. Please start again from the lead."
+    message = "This form was already used for another purchase. Nothing was charged. Please start again."
 
 
 class BuyingStopped(Refusal):
@@ -73,17 +88,34 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Offer:
-    """What a buyer is asked to confirm: amounts in cents, the terms it would stand under, and a fresh key."""
+    """What a buyer is asked to confirm: amounts in cents, the terms it would stand under, and a fresh key. ``refused``
+    says why some leads cannot be bought, by their primary key; they are not among ``leads``."""
 
-    lead: Lead
-    price: int
+    leads: list[Lead]
     balance: int
     terms_sha256: str
     key: str
+    refused: dict[int, Refusal] = field(default_factory=dict)
+
+    @property
+    def price(self) -> int:
+        """All leads together."""
+        return sum(lead.price_cents for lead in self.leads)
 
     @property
     def balance_after(self) -> int:
         return self.balance - self.price
+
+    @property
+    def missing(self) -> int:
+        """What the balance does not cover."""
+        return max(0, -self.balance_after)
+
+    @property
+    def covered(self) -> list[Lead]:
+        """The first leads, as many as the balance covers."""
+        sums = accumulate(lead.price_cents for lead in self.leads)
+        return [lead for lead, so_far in zip(self.leads, sums, strict=True) if so_far <= self.balance]
 
 
 @dataclass
@@ -113,8 +145,8 @@ def buy_lead(buyer: User, lead: Lead, *, price_seen: int, key: str) -> Purchase:
 def buy_leads(buyer: User, wanted: Sequence[Wanted], *, key: str) -> Outcome:
     """Buy those of the ``wanted`` leads that are still free at the price seen and covered by the balance, by lead id.
 
-    Lock, check, change, announce: first all accounts of the buyer, then the leads in id order. If nothing can be
-    bought, the first refusal is raised and nothing is written: the key stays free.
+    Lock, check, change, announce: first all accounts of the buyer, then the leads in id order. What is refused is kept
+    with the order. If nothing can be bought, the first refusal is raised and nothing is written: the key stays free.
 
     Raises: see ``buy_lead``.
     """
@@ -160,6 +192,7 @@ def _buy_several(order: Order, wanted: Sequence[Wanted], wallet: ledger.Wallet, 
             wallet = wallet_after
     if not outcome.purchases:
         raise next(iter(outcome.refused.values()))
+    _keep_refused(outcome, wanted)
     emails.receipt(order, outcome.purchases, balance=wallet.available)
     return outcome
 
@@ -185,6 +218,44 @@ def _pay(order: Order, line: Wanted, wallet: ledger.Wallet, terms_sha256: str) -
     return purchase, wallet
 
 
+def _keep_refused(outcome: Outcome, wanted: Sequence[Wanted]) -> None:
+    lines = refused_lines(outcome.refused, [line.lead for line in wanted])
+    seen = {line.lead.pk: line.price_seen for line in wanted}
+    for line in lines:
+        line.order, line.price_seen_cents = outcome.order, seen[line.lead_id]
+    RefusedLine.objects.bulk_create(lines)
+
+
+def refused_lines(refused: Mapping[int, Refusal], leads: Sequence[Lead]) -> list[RefusedLine]:
+    """Why some of ``leads`` are not bought, in their order; nothing is saved."""
+    ids = [refusal.purchase_id for refusal in refused.values() if isinstance(refusal, AlreadyBought)]
+    earlier = {purchase.public_id: purchase for purchase in Purchase.objects.filter(public_id__in=ids)} if ids else {}
+    return [
+        RefusedLine(
+            lead=lead,
+            reason=_reason(refused[lead.pk]),
+            earlier=earlier.get(getattr(refused[lead.pk], "purchase_id", "")),
+        )
+        for lead in leads
+        if lead.pk in refused
+    ]
+
+
+def _reason(refusal: Refusal) -> RefusedLine.Reason:
+    match refusal:
+        case AlreadyBought():
+            return RefusedLine.Reason.BEFORE
+        case WantedTwice():
+            return RefusedLine.Reason.TWICE
+        case PriceChanged():
+            return RefusedLine.Reason.PRICE
+        case ledger.InsufficientFunds():
+            return RefusedLine.Reason.MONEY
+        case LeadUnavailable(is_withdrawn=True):
+            return RefusedLine.Reason.WITHDRAWN
+    return RefusedLine.Reason.SOLD
+
+
 def _claim(purchase: Purchase) -> None:
     """Claim a slot of the lead and save the purchase."""
     purchase.slot_number = take_slot(purchase.lead_id, purchase.price_cents)
@@ -200,16 +271,54 @@ def offer_lead(buyer: User, lead: Lead) -> Offer:
         LeadUnavailable, PriceChanged, InsufficientFunds: buying would be refused.
     """
     require_verified(buyer)
-    known = _bought_before(buyer, [lead.pk])
-    if known:
-        raise AlreadyBought(known[lead.pk])
-    require_on_sale(lead.pk, lead.price_cents)
+    for refusal in why_not(buyer, [lead]).values():
+        raise refusal
+    offer = _offer(buyer, [lead])
+    if offer.missing:
+        raise ledger.InsufficientFunds(offer.missing)
+    return offer
+
+
+def offer_leads(buyer: User, leads: Sequence[Lead]) -> Offer:
+    """What buying those of ``leads`` that can be bought would mean for ``buyer`` now, to be confirmed. The balance need
+    not cover them. Nothing is locked and nothing reserved. As many queries for 50 leads as for one.
+
+    Raises:
+        NotVerified, NotAllowed, TermsNotAccepted, BuyingStopped: the buyer may not buy now.
+    """
+    require_verified(buyer)
+    refused = why_not(buyer, leads)
+    return _offer(buyer, [lead for lead in leads if lead.pk not in refused], refused)
+
+
+def _offer(buyer: User, leads: list[Lead], refused: dict[int, Refusal] | None = None) -> Offer:
     wallet = ledger.wallet_of(buyer.pk)
     _refuse_if_stopped(buyer, wallet)
-    terms_sha256 = _accepted_terms(buyer)
-    if wallet.available < lead.price_cents:
-        raise ledger.InsufficientFunds(lead.price_cents - wallet.available)
-    return Offer(lead, lead.price_cents, wallet.available, terms_sha256, new_key())
+    return Offer(leads, wallet.available, _accepted_terms(buyer), new_key(), refused or {})
+
+
+def why_not(buyer: User, leads: Sequence[Lead]) -> dict[int, Refusal]:
+    """Which of ``leads`` the buyer could not buy at this moment with money enough, and why, by primary key."""
+    known = _bought_before(buyer, [lead.pk for lead in leads])
+    bought: dict[int, Refusal] = {lead_id: AlreadyBought(purchase_id) for lead_id, purchase_id in known.items()}
+    refused = not_on_sale({lead.pk: lead.price_cents for lead in leads}) | bought
+    return refused | _wanted_twice([lead.pk for lead in leads if lead.pk not in refused])
+
+
+def _wanted_twice(lead_ids: Sequence[int]) -> dict[int, Refusal]:
+    """Those of these leads whose person stands behind one with a lower id: buying goes by id, and that one is first."""
+    if len(lead_ids) < 2:
+        return {}
+    found = LeadContact.objects.filter(pk__in=lead_ids).order_by("pk")
+    met: set[tuple[str, str]] = set()
+    twice: dict[int, Refusal] = {}
+    for lead_id, phone, email in found.values_list("pk", "phone_digest", "email_digest"):
+        person = {("phone", phone), ("email", email)} - {("email", "")}
+        if met & person:
+            twice[lead_id] = WantedTwice()
+        else:
+            met |= person
+    return twice
 
 
 def _refuse_if_stopped(buyer: User, wallet: ledger.Wallet) -> None:

@@ -4,7 +4,9 @@ from . import views
 
 app_name = "purchases"
 urlpatterns = [
+    path("leads/buy/", views.buy_leads, name="buy_leads"),
     path("leads/<slug:public_id>/buy/", views.buy_lead, name="buy_lead"),
+    path("orders/<slug:public_id>/", views.order, name="order"),
     path("my-leads/", views.my_leads, name="my_leads"),
     path("my-leads/export.csv", views.export_csv, name="export_csv"),
     path("my-leads/export.xlsx", views.export_xlsx, name="export_xlsx"),

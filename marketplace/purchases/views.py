@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.views import redirect_to_login
@@ -19,7 +20,7 @@ from accounts.models import User
 from marketplace.core import clock, csv_export, keyset, xlsx_export
 from marketplace.core.csv_export import stream_csv
 from marketplace.core.downloads import download
-from marketplace.core.links import safe_next
+from marketplace.core.links import SeeOther, safe_next
 from marketplace.core.money import dollars
 from marketplace.core.refusals import Refusal
 from marketplace.core.throttle import throttle
@@ -30,9 +31,20 @@ from marketplace.leads.models import Lead
 from marketplace.leads.services import Contact, LeadUnavailable, PriceChanged
 from marketplace.ledger.services import InsufficientFunds
 
-from . import export_jobs, exports, services
-from .forms import BuyForm, CallForm, DncCheckForm, ExportForm, MyLeadsForm, NextCallForm, NoteForm, StageForm
-from .models import DUE, CallAttempt, Export, Purchase, PurchaseQuerySet
+from . import export_jobs, exports, services, several
+from .forms import (
+    BuyForm,
+    BuySeveralForm,
+    CallForm,
+    DncCheckForm,
+    ExportForm,
+    MyLeadsForm,
+    NextCallForm,
+    NoteForm,
+    StageForm,
+)
+from .models import DUE, CallAttempt, Export, Order, Purchase, PurchaseQuerySet
+from .several import Selection
 
 PAGE_SIZE = 25
 COLUMN_SIZE = 20
@@ -113,6 +125,67 @@ def _offer_anew(buyer: User, lead: Lead) -> dict[str, Any]:
     except Refusal as refusal:
         return {"next_refusal": refusal, "missing": getattr(refusal, "missing", 0)}
     return {"offer": offer, "form": BuyForm.of(offer)}
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def buy_leads(request: HttpRequest) -> HttpResponse:
+    """Confirm (GET) and buy (POST) what was ticked. Reading the address needs no token and no cookie."""
+    given = request.POST if request.method == "POST" else request.GET
+    ids = [text for text in dict.fromkeys(given.getlist("lead")) if text]
+    if not 0 < len(ids) <= settings.LEADS_AT_ONCE:
+        first = several.address_of(ids[: settings.LEADS_AT_ONCE])
+        context = {"number": len(ids), "most": settings.LEADS_AT_ONCE, "first": first}
+        return render(request, "purchases/select_again.html", context, status=422)
+    chosen = several.select(ids)
+    if not chosen.leads:
+        raise Http404
+    if not request.user.is_authenticated:
+        door = "account_login" if request.method == "POST" else "account_signup"
+        return redirect_to_login(chosen.address, reverse(door))
+    if request.method != "POST":
+        return _confirm_several(request, request.user, chosen)
+    return SeeOther(chosen.address) if "update" in request.POST else _buy_several(request, request.user, chosen)
+
+
+def _confirm_several(
+    request: HttpRequest, buyer: User, chosen: Selection, *, status: int = 200, **said: Any
+) -> HttpResponse:
+    """The form, with what is to be ``said`` above it: ``refusal``, ``is_incomplete``, ``seen`` prices."""
+    try:
+        context = said | several.confirmation(buyer, chosen, seen=said.get("seen"))
+    except (services.BuyingStopped, services.TermsNotAccepted) as refusal:
+        context = {"chosen": chosen, "refusal": refusal, "why": type(refusal).__name__}
+        status = refusal.status
+    return render(request, "purchases/buy_leads.html", context, status=status)
+
+
+def _buy_several(request: HttpRequest, buyer: User, chosen: Selection) -> HttpResponse:
+    form = BuySeveralForm(request.POST, leads=chosen.leads)
+    if chosen.unknown or not form.is_valid():
+        return _confirm_several(request, buyer, chosen, status=422, is_incomplete=True)
+    try:
+        outcome = services.buy_leads(buyer, form.wanted(), key=form.cleaned_data["key"])
+    except EXPLAINED as refusal:
+        now = several.select([lead.public_id for lead in chosen.leads])
+        seen = form.cleaned_data["seen"]
+        return _confirm_several(request, buyer, now, status=refusal.status, refusal=refusal, seen=seen)
+    return SeeOther(reverse("purchases:order", args=[outcome.order.public_id]))
+
+
+@login_required
+@require_safe
+def order(request: HttpRequest, public_id: str) -> HttpResponse:
+    """What an order bought, and what it did not and why, with similar leads beside it."""
+    found = get_object_or_404(Order.objects.for_user(request.user), public_id=public_id)
+    loaded = found.purchases.select_related("lead__vertical", "lead__contact", "lead__consent").order_by("pk")
+    refused = list(found.refused.select_related("lead__vertical", "earlier").order_by("pk"))
+    context = {
+        "order": found,
+        "rows": [(purchase, services.open_contact(purchase)) for purchase in loaded],
+        "total": sum(purchase.price_cents for purchase in loaded),
+        "refused": several.beside(request.user, refused, but=[line.lead for line in refused]),
+    }
+    return render(request, "purchases/order.html", context)
 
 
 @login_required

@@ -1,5 +1,6 @@
 """Money in: starting a deposit, and crediting what the processor received, once, whatever tells of it first."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from django.db.models import F
@@ -24,11 +25,11 @@ DEPOSITS_PER_HOUR = 20
 GIVEN_UP = {"requires_payment_method", "canceled"}  # states of a payment from which no money comes any more
 
 
-def start_deposit(buyer: User, amount: int, *, lead_id: str = "") -> tuple[Deposit, str]:
+def start_deposit(buyer: User, amount: int, *, lead_ids: Sequence[str] = ()) -> tuple[Deposit, str]:
     """Begin a deposit of ``amount`` cents; returns it and the address of the processor's page.
 
     The row is committed before the processor is asked, so money can never arrive for a deposit we do not know.
-    ``lead_id`` is the public id of the lead to come back to.
+    ``lead_ids`` are the public ids of the leads to come back to.
 
     Raises:
         NotVerified, NotAllowed: the member may not put money in (AL-07).
@@ -40,7 +41,7 @@ def start_deposit(buyer: User, amount: int, *, lead_id: str = "") -> tuple[Depos
     throttle("deposit", buyer.public_id, limit=DEPOSITS_PER_HOUR, seconds=3600)
     now = clock.now()
     deposit = Deposit.objects.create(
-        buyer=buyer, amount_cents=amount, lead_id=lead_id, created_at=now, expires_at=now + CHECKOUT_OPEN
+        buyer=buyer, amount_cents=amount, lead_ids=" ".join(lead_ids), created_at=now, expires_at=now + CHECKOUT_OPEN
     )
     address = absolute("wallet:deposit", deposit.public_id)
     session = gateway.create_checkout(

@@ -73,7 +73,9 @@ class Deposit(models.Model):
     intent_id = models.CharField(  # noqa: DJ001 - unique once there is one
         max_length=120, null=True, unique=True, help_text="the processor's payment"
     )
-    lead_id = models.CharField(max_length=20, blank=True, help_text="public id of the lead to come back to")
+    lead_ids = models.CharField(
+        max_length=1050, blank=True, help_text="public ids of the leads to come back to, spaced"
+    )
     created_at = models.DateTimeField()
     expires_at = models.DateTimeField(help_text="the checkout page closes")
     paid_at = models.DateTimeField(null=True)
@@ -108,6 +110,11 @@ class Deposit(models.Model):
 
     def __str__(self) -> str:
         return f"Deposit {self.public_id}"
+
+    @property
+    def leads(self) -> list[str]:
+        """The public ids of the leads to come back to."""
+        return self.lead_ids.split()
 
     @property
     def has_ended(self) -> bool:

@@ -25,7 +25,7 @@ from .models import BillingDetails, Deposit, Dispute, Refund
             "state",
             "session_id",
             "intent_id",
-            "lead_id",
+            "lead_ids",
             "created_at",
             "expires_at",
             "paid_at",

@@ -1,6 +1,6 @@
 """The wallet's pages, and the one address at which the card processor tells us what happened."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from decimal import Decimal
 from functools import wraps
@@ -11,7 +11,7 @@ from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.db import Error as DatabaseFailure
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -21,7 +21,8 @@ from accounts.models import User
 from accounts.services import require_verified
 from marketplace.core import clock, logs
 from marketplace.core.csv_export import stream_csv
-from marketplace.core.ids import ALPHABET
+from marketplace.core.ids import could_be_id
+from marketplace.core.links import SeeOther
 from marketplace.core.refusals import Refusal, TooMany
 from marketplace.core.throttle import throttle
 from marketplace.ledger import statement as books
@@ -39,12 +40,6 @@ NUMBERS = ("Receipt", "Purchase", "Lead", "Order")  # our own, in the statement'
 LARGEST_NOTICE = 512 * 1024  # bytes; the processor's are a few thousand
 ASKED_PER_MINUTE = 30
 IMPATIENT = timedelta(minutes=15)  # how long a return page looks again every 5 seconds
-
-
-class SeeOther(HttpResponseRedirect):
-    """Go on with a GET there."""
-
-    status_code = 303
 
 
 def may_post_to_the_processor(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponseBase]:
@@ -124,21 +119,21 @@ def add_money(request: MemberRequest) -> HttpResponse:
     """How much, who will collect the card and what for (AL-60, AL-61); then over to the card page. Nothing is sent to
     the processor before that."""
     require_verified(request.user)
-    lead_id = _lead_id(request.GET.get("lead", ""))
+    lead_ids = _lead_ids(request.GET.getlist("lead"))
     purse = wallet_of(request.user.pk)
     form = AddMoneyForm(
         request.POST if request.method == "POST" else None,
         instance=billing_details.details_of(request.user),
         suggested=parse_suggestion(request.GET.get("amount", "")),
     )
-    context = {"form": form, "lead_id": lead_id, "purse": purse} | _processor()
+    context = {"form": form, "lead_ids": lead_ids, "purse": purse} | _processor()
     if request.method != "POST":
         return render(request, "wallet/add_money.html", context)
     if not form.is_valid():
         return render(request, "wallet/add_money.html", context, status=422)
     billing_details.keep_details(request.user, form.cleaned_data)
     try:
-        _, address = deposits.start_deposit(request.user, form.cleaned_data["cents"], lead_id=lead_id)
+        _, address = deposits.start_deposit(request.user, form.cleaned_data["cents"], lead_ids=lead_ids)
     except (gateway.ProcessorDown, TooMany) as refusal:
         return _refused(request, "wallet/add_money.html", context, refusal)
     return SeeOther(address)
@@ -152,9 +147,9 @@ def _refused(request: HttpRequest, template: str, context: dict[str, Any], refus
     return response
 
 
-def _lead_id(text: str) -> str:
-    """A lead's public id from an address, or "" for anything that cannot be one."""
-    return text if len(text) <= 20 and set(text) <= set(ALPHABET) else ""
+def _lead_ids(texts: Sequence[str]) -> list[str]:
+    """Public ids of leads from an address, each once, without anything that cannot be one; at most one order's."""
+    return [text for text in dict.fromkeys(texts) if could_be_id(text)][: settings.LEADS_AT_ONCE]
 
 
 def _processor() -> dict[str, Any]:

@@ -20,7 +20,7 @@ from marketplace.core.ids import new_id
 from marketplace.leads.models import Consent, Lead
 from marketplace.ledger import services as ledger
 from marketplace.purchases.models import Export, Purchase
-from marketplace.purchases.services import add_note, buy_lead, log_call, note_dnc_check, plan_call
+from marketplace.purchases.services import Wanted, add_note, buy_lead, buy_leads, log_call, note_dnc_check, plan_call
 from marketplace.wallet import deposits
 from marketplace.wallet.models import Deposit, Dispute, Refund
 from tests.people import make_member
@@ -64,6 +64,10 @@ Lead.objects.filter(pk=withdrawn.pk).update(status="withdrawn")
 far = make_lead(buyers=3, price_cents=20_00, state="TX", city="Austin", postal_code="73301")
 free = make_lead(buyers=3, price_cents=20_00)
 dear = make_lead(buyers=3, price_cents=90_000_00)
+same = [make_lead(buyers=3, price_cents=20_00, phone="+16145550188") for _ in range(2)]
+mixed = [free, far, sold, withdrawn, bought.lead, again[1], *same]
+lines = [Wanted(lead, lead.price_cents) for lead in (*(make_lead(price_cents=20_00) for _ in range(3)), sold, dear)]
+order = buy_leads(alice, [*lines, Wanted(far, 19_00), Wanted(again[1], 20_00)], key=new_id()).order
 
 nadia = make_member("Nadia", cents=10_00)
 owen = make_member("Owen")
@@ -117,6 +121,10 @@ answer = {
     "gone": Export.objects.create(
         buyer=alice, format="csv", rows_total=1, created_at=now, state="ready", finished_at=now - timedelta(days=2)
     ).public_id,
+    "mixed": "&".join(f"lead={lead.public_id}" for lead in mixed),
+    "too_many": "&".join(f"lead={new_id()}" for _ in range(51)),
+    "order": order.public_id,
+    "order_of_one": mine.order.public_id,
     "mail": next(settings.MAIL_FILES.glob("*.eml")).name,
     "keys": [new_id() for _ in range(20)],
     "deposit": {
@@ -127,14 +135,15 @@ answer = {
         "created": deposit(alice).public_id,
         "processing": deposit(alice, state="processing").public_id,
         "expired": deposit(alice, state="expired").public_id,
-        "failed": deposit(alice, state="failed", lead_id=free.public_id).public_id,
+        "failed": deposit(alice, state="failed", lead_ids=free.public_id).public_id,
         "review": deposit(alice, state="review").public_id,
         "returned": deposit(alice, state="returned").public_id,
         **{
-            f"back_to_{name}": deposit(alice, state="paid", lead_id=lead.public_id).public_id
+            f"back_to_{name}": deposit(alice, state="paid", lead_ids=lead.public_id).public_id
             for name, lead in (("lead", free), ("sold", sold), ("mine", bought.lead), ("dear", dear))
         },
-        "back_to_nothing": deposit(owen, state="paid", lead_id=free.public_id).public_id,
+        "back_to_several": deposit(alice, state="paid", lead_ids=f"{free.public_id} {far.public_id}").public_id,
+        "back_to_nothing": deposit(owen, state="paid", lead_ids=free.public_id).public_id,
     },
 }
 assert set(Deposit.State.values) == set(Deposit.objects.values_list("state", flat=True)), "a state nobody looks at"
@@ -170,6 +179,8 @@ def addresses(facts: dict) -> dict[str, list[str]]:
             "/terms/",
             "/accounts/signup/",
             f"/accounts/signup/?next=/leads/{lead}/buy/",
+            "/leads/buy/",
+            f"/leads/buy/?{facts['too_many']}",
             "/accounts/login/",
             "/accounts/inactive/",
             "/accounts/password/reset/",
@@ -187,6 +198,11 @@ def addresses(facts: dict) -> dict[str, list[str]]:
             f"/leads/{lead}/buy/",
             f"/leads/{facts['far']}/buy/",
             f"/leads/{facts['dear']}/buy/",
+            f"/leads/buy/?{facts['mixed']}&lead=nothing",
+            f"/leads/buy/?lead={lead}&lead={facts['dear']}",
+            f"/leads/buy/?lead={facts['sold']}&lead={facts['withdrawn']}",
+            f"/orders/{facts['order']}/",
+            f"/orders/{facts['order_of_one']}/",
             "/my-leads/",
             "/my-leads/?stage=new",
             "/my-leads/?stage=won",
@@ -205,6 +221,7 @@ def addresses(facts: dict) -> dict[str, list[str]]:
             "/wallet/?from=tomorrow",
             "/wallet/add/",
             f"/wallet/add/?lead={lead}",
+            f"/wallet/add/?lead={lead}&lead={facts['dear']}&amount=$500.00",
             "/wallet/billing/",
             *(f"/wallet/deposits/{deposit[state]}/?still=1" for state in deposit if state != "back_to_nothing"),
             f"/wallet/deposits/{deposit['open']}/?cancelled=1",
@@ -347,6 +364,19 @@ def _not_bought(stack: Stack, facts: dict):
     yield "never agreed", press("tom", "lead", 2000, 403)
     yield "incomplete", press("alice", "lead", 0, 422)
 
+    def press_several(who: str, cents: int, status: int, key: str, *leads: str) -> requests.Response:
+        browser, ids = member(stack, facts, who), [facts[name] for name in leads]
+        fields = {"lead": ids, "seen": [f"{text}:{cents}" for text in ids], "key": key}
+        return _sent(browser, browser.get("/account/"), f"{stack.url}/leads/buy/", status, **fields)
+
+    yield "several, gone", press_several("alice", 2000, 409, next(keys), "sold", "withdrawn")
+    yield "several, prices changed", press_several("alice", 1900, 409, next(keys), "lead", "same_person")
+    yield "several, form used before", press_several("alice", 2000, 409, used, "lead", "sold")
+    yield "several, too little money", press_several("nadia", 2000, 409, next(keys), "lead", "same_person")
+    yield "several, owes", press_several("owen", 2000, 403, next(keys), "lead", "sold")
+    yield "several, never agreed", press_several("tom", 2000, 403, next(keys), "lead", "sold")
+    yield "several, incomplete", press_several("alice", 0, 422, next(keys), "lead", "sold")
+
 
 def _errors(stack: Stack, facts: dict):
     alice, una, visitor = member(stack, facts, "alice"), member(stack, facts, "una"), Browser(stack)
@@ -369,7 +399,9 @@ def _errors(stack: Stack, facts: dict):
     yield "429", visitor.submit(page, "reset", 429, email="somebody@example.org")
 
 
-def _sent(browser: Browser, page: requests.Response, to: str, status: int, **fields: str) -> requests.Response:
+def _sent(
+    browser: Browser, page: requests.Response, to: str, status: int, **fields: str | list[str]
+) -> requests.Response:
     """The answer to ``fields``, sent with the token of ``page`` to an address of which it need not show the form."""
     token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page.text)
     assert token

@@ -291,6 +291,7 @@ def test_printed_pages_hold_nothing_to_press(stack, facts, open_browser):
         f"/my-leads/{facts['bought']}/",
         "/wallet/",
         f"/wallet/deposits/{facts['deposit']['refunded']}/receipt/",
+        f"/orders/{facts['order']}/",
     ]:
         page.goto(path)
         left = page.evaluate(

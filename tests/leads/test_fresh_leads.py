@@ -25,7 +25,9 @@ def test_it_works(client, db):
     page = client.get(f"{URL}?state=OH&sort=price&since={ago(minutes=5)}").content.decode()
 
     assert "2 new leads." in page
-    assert 'href="/leads/?state=OH" data-hx-boost="true">Show them</a>' in page, "the latest first, or they are not seen"
+    assert 'href="/leads/?state=OH" data-hx-boost="true">Show them</a>' in page, (
+        "the latest first, or they are not seen"
+    )
     assert "<html" not in page
 
 

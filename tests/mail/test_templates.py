@@ -22,7 +22,12 @@ LINES = [
     {"what": "Solar, Phoenix AZ", "price": "$80.00", "url": "http://testserver/my-leads/one/", **IDS},
     {"what": "Mortgage, St. John's & Co FL", "price": "$12.50", "url": "http://testserver/my-leads/two/", **IDS},
 ]
-ORDER = {"order": "order234567", "total": "$92.50", "balance": "$907.50"}
+ORDER = {
+    "order": "order234567",
+    "order_url": "http://testserver/orders/order234567/",
+    "total": "$92.50",
+    "balance": "$907.50",
+}
 # Mail → the contexts it can get; every value must be said in both forms.
 MAILS: dict[str, list[dict]] = {
     "accounts/email/welcome": [CODE],

@@ -15,11 +15,11 @@ from tests.people import give, make_member
 from tests.stock import make_lead
 
 
-def panel(user, lead_id):
+def panel(user, *lead_ids):
     request = RequestFactory().get("/wallet/deposits/x/")
     request.user = user
-    template = Template("{% load purchases %}{% confirm_purchase lead_id %}")
-    return html.unescape(template.render(Context({"request": request, "lead_id": lead_id, "csrf_token": "t"})))
+    template = Template("{% load purchases %}{% confirm_purchase lead_ids %}")
+    return html.unescape(template.render(Context({"request": request, "lead_ids": lead_ids, "csrf_token": "t"})))
 
 
 def test_it_works(as_alice, alice):
@@ -83,3 +83,39 @@ def test_a_lead_held_back_shows_nothing(alice):
 
 def test_a_visitor_sees_nothing(db):
     assert panel(AnonymousUser(), make_lead().public_id).strip() == ""
+
+
+# --- several leads ----------------------------------------------------------------------------------------------------
+
+
+def test_several_are_confirmed_together(as_alice, alice, bob):
+    first, second, gone = make_lead(price_cents=2450), make_lead(price_cents=1000), make_lead()
+    buy_lead(bob, gone, price_seen=gone.price_cents, key=new_key())
+
+    page = panel(alice, first.public_id, second.public_id, gone.public_id)
+
+    assert "Pay $34.50 and show 2 contacts" in page
+    assert "It is sold out." in page
+    assert 'name="csrfmiddlewaretoken" value="t"' in page
+    fields = {
+        "key": re.search(r'name="key" value="(\w+)"', page)[1],
+        "seen": re.findall(r'name="seen" value="([\w:]+)"', page),
+        "lead": re.findall(r'name="lead" value="(\w+)"', page),
+    }
+    assert "/orders/" in as_alice.post(reverse("purchases:buy_leads"), fields)["Location"]
+
+
+def test_still_not_enough_for_several(db):
+    carol = make_member("Carol", cents=1000)
+    leads = [make_lead(price_cents=700), make_lead(price_cents=800)]
+    page = panel(carol, *(lead.public_id for lead in leads))
+    assert "$5.00 more" in page
+    assert f"{reverse('wallet:add_money')}?lead={leads[0].public_id}&lead={leads[1].public_id}&amount=%245.00" in page
+
+
+def test_of_several_one_that_does_not_exist_any_more_is_passed_over(alice):
+    assert "Pay $5.00 and show the contact" in panel(alice, "nothere", make_lead(price_cents=500).public_id)
+
+
+def test_a_visitor_sees_nothing_of_several(db):
+    assert panel(AnonymousUser(), make_lead().public_id, make_lead().public_id).strip() == ""

@@ -57,7 +57,7 @@ def test_it_works(as_alice, alice, purchase):
         "Buyer 1 of 1 (exclusive)",
         f"<dt>Lead</dt><dd>{purchase.lead.public_id}</dd>",
         f"<dt>Purchase</dt><dd>{purchase.public_id}</dd>",
-        f"<dt>Order</dt><dd>{purchase.order.public_id}</dd>",
+        f">{purchase.order.public_id}</a></dd>",
         purchase.terms_sha256,
         "A receipt was sent to your email address",
     ):

@@ -73,8 +73,18 @@ def test_who_only_owes_is_told_how_to_go_on(client, carol):
 def test_where_one_comes_back_to_with_money(carol):
     request = RequestFactory().get("/wallet/deposits/x/")
     request.user = carol
-    template = Template("{% load purchases %}{% confirm_purchase lead_id %}")
-    panel = template.render(Context({"request": request, "lead_id": make_lead().public_id}))
+    template = Template("{% load purchases %}{% confirm_purchase lead_ids %}")
+    panel = template.render(Context({"request": request, "lead_ids": [make_lead().public_id]}))
     assert DISPUTED in panel
     assert "You also owe $42.00" in panel
+    assert "<form" not in panel
+
+
+def test_where_one_comes_back_to_with_money_for_several(carol):
+    request = RequestFactory().get("/wallet/deposits/x/")
+    request.user = carol
+    template = Template("{% load purchases %}{% confirm_purchase lead_ids %}")
+    ids = [make_lead().public_id, make_lead().public_id]
+    panel = template.render(Context({"request": request, "lead_ids": ids}))
+    assert DISPUTED in panel
     assert "<form" not in panel

@@ -1,5 +1,6 @@
 """How much, who collects the card, and over to the card page; nothing is sent and nothing is kept before that."""
 
+import html
 import re
 
 import pytest
@@ -30,7 +31,7 @@ def started(monkeypatch) -> list[int]:
     """The amounts that were started; the processor is not asked."""
     amounts: list[int] = []
 
-    def start(buyer, amount, *, lead_id=""):
+    def start(buyer, amount, *, lead_ids=()):
         amounts.append(amount)
         return None, "https://checkout.stripe.com/c/pay/cs_1"
 
@@ -47,7 +48,7 @@ def test_it_works(site, as_buyer, buyer):
     response = as_buyer.post(URL, HUNDRED)
     assert response.status_code == 303
     deposit = Deposit.objects.get()
-    assert (deposit.buyer, deposit.amount_cents, deposit.state, deposit.lead_id) == (buyer, 10_000, "open", "")
+    assert (deposit.buyer, deposit.amount_cents, deposit.state, deposit.lead_ids) == (buyer, 10_000, "open", "")
     session = site.processor.get("checkout.session", deposit.session_id)
     assert response["Location"] == session["url"]
     back = f"http://testserver{reverse('wallet:deposit', args=[deposit.public_id])}"
@@ -209,7 +210,7 @@ def test_a_typed_amount_that_is_none_is_not_replaced_by_the_chosen_one(as_buyer,
 
 
 def test_the_currency_is_ours_to_say(site, as_buyer):
-    assert as_buyer.post(URL, HUNDRED | {"currency": "EUR", "cents": "1", "lead_id": "x"}).status_code == 303
+    assert as_buyer.post(URL, HUNDRED | {"currency": "EUR", "cents": "1", "lead_ids": "x"}).status_code == 303
     (request,) = site.processor.requests
     assert request.params["line_items"][0]["price_data"]["currency"] == "usd"
     assert request.params["line_items"][0]["price_data"]["unit_amount"] == "10000"
@@ -281,13 +282,26 @@ def test_the_deposit_remembers_the_lead(site, as_buyer):
     response = as_buyer.post(f"{URL}?lead={lead.public_id}&amount=37.50", {"choice": "3750"})
     assert response.status_code == 303
     deposit = Deposit.objects.get()
-    assert (deposit.lead_id, deposit.amount_cents) == (lead.public_id, 3_750)
+    assert (deposit.lead_ids, deposit.amount_cents) == (lead.public_id, 3_750)
+
+
+def test_the_deposit_remembers_all_the_leads_of_an_order(site, as_buyer):
+    leads = [make_lead(price_cents=2_000).public_id for _ in range(50)]
+    address = f"{URL}?{'&'.join(f'lead={text}' for text in leads)}&lead={leads[0]}&lead=bcdfgh&amount=$970.00"
+
+    page = html.unescape(as_buyer.get(address).text)
+    assert "The 50 leads you selected" in page
+    assert "together they cost $1,000.00 and you have" in page
+    assert f'href="/leads/buy/?{"&".join(f"lead={text}" for text in leads)}">Cancel</a>' in page
+
+    assert as_buyer.post(address, {"choice": "97000"}).status_code == 303
+    assert Deposit.objects.get().leads == leads
 
 
 @pytest.mark.parametrize("lead", ["", "x" * 21, "../admin", "<script>", "AEIOU", "bc df", "bcdf\x00", "١٢"])
 def test_what_is_no_lead_is_nothing(as_buyer, lead):
     response = as_buyer.get(URL, {"lead": lead})
-    assert response.context["lead_id"] == ""
+    assert response.context["lead_ids"] == []
     assert "<script>" not in response.content.decode()
 
 

@@ -43,17 +43,27 @@ def test_it_works(site, as_buyer, buyer):
 def test_the_chosen_lead_is_confirmed_here(site, as_buyer, buyer):
     lead = make_lead(price_cents=2_450)
     deposit = site.start(buyer)
-    Deposit.objects.filter(pk=deposit.pk).update(lead_id=lead.public_id)
+    Deposit.objects.filter(pk=deposit.pk).update(lead_ids=lead.public_id)
     site.pay(deposit)
     page = look(as_buyer, deposit)
     assert "Pay $24.50 and show contact" in page
     assert reverse("purchases:buy_lead", args=[lead.public_id]) in page
 
 
+def test_all_the_chosen_leads_are_confirmed_here(site, as_buyer, buyer):
+    leads = [make_lead(price_cents=2_450) for _ in range(3)]
+    deposit = site.start(buyer)
+    Deposit.objects.filter(pk=deposit.pk).update(lead_ids=" ".join(lead.public_id for lead in leads))
+    site.pay(deposit)
+    page = look(as_buyer, deposit)
+    assert "Pay $73.50 and show 3 contacts" in page
+    assert f'action="{reverse("purchases:buy_leads")}"' in page
+
+
 @pytest.mark.parametrize("lead_id", ["", "bcdfghjkmnpqrs"])
 def test_no_lead_or_one_that_is_gone(site, as_buyer, buyer, lead_id):
     deposit = site.start(buyer)
-    Deposit.objects.filter(pk=deposit.pk).update(lead_id=lead_id)
+    Deposit.objects.filter(pk=deposit.pk).update(lead_ids=lead_id)
     site.pay(deposit)
     page = look(as_buyer, deposit)
     assert "show contact" not in page
@@ -62,13 +72,21 @@ def test_no_lead_or_one_that_is_gone(site, as_buyer, buyer, lead_id):
 
 def test_cancelled(site, as_buyer, buyer):
     deposit = site.start(buyer)
-    Deposit.objects.filter(pk=deposit.pk).update(lead_id="bcdfgh")
+    Deposit.objects.filter(pk=deposit.pk).update(lead_ids="bcdfgh")
     page = look(as_buyer, deposit, "?cancelled=1")
     assert "<title>You cancelled - Deposit - Leadfair</title>" in page
     assert "<h1>You cancelled</h1>" in page
     assert "Nothing was charged." in page
     assert f"{reverse('wallet:add_money')}?amount=%24100.00&amp;lead=bcdfgh" in page
     assert again(deposit).state == "open"
+
+
+def test_cancelled_with_several_leads(site, as_buyer, buyer):
+    deposit = site.start(buyer)
+    Deposit.objects.filter(pk=deposit.pk).update(lead_ids="bcdfgh bcdfgj")
+    page = look(as_buyer, deposit, "?cancelled=1")
+    assert f"{reverse('wallet:add_money')}?amount=%24100.00&amp;lead=bcdfgh&amp;lead=bcdfgj" in page
+    assert '<a class="btn btn-line" href="/leads/buy/?lead=bcdfgh&amp;lead=bcdfgj">Back to the leads</a>' in page
 
 
 def test_cancelled_in_the_address_and_paid_in_truth(site, as_buyer, buyer):

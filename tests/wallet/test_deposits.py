@@ -30,9 +30,9 @@ def mails(prefix: str) -> list[str]:
 
 @pytest.mark.django_db(transaction=True)
 def test_it_works(site, buyer):
-    deposit, address = deposits.start_deposit(buyer, 10_000, lead_id="bcdf")
+    deposit, address = deposits.start_deposit(buyer, 10_000, lead_ids=["bcdf"])
     assert address.startswith(site.processor.url)
-    assert (again(deposit).state, again(deposit).lead_id) == (State.OPEN, "bcdf")
+    assert (again(deposit).state, again(deposit).lead_ids) == (State.OPEN, "bcdf")
     intent = site.pay(again(deposit))
     assert balance(buyer) == 0
     site.hear()

@@ -1,14 +1,16 @@
 """What the purchases room adds to pages of the rooms below it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django import template
+from django.urls import reverse
 from django.utils.text import Truncator
 
+from accounts.models import User
 from marketplace.core.refusals import Refusal
 from marketplace.leads.models import Lead
-from marketplace.purchases import services
+from marketplace.purchases import services, several
 from marketplace.purchases.forms import BuyForm
 from marketplace.purchases.models import CallAttempt, Purchase
 from marketplace.wallet.templatetags.wallet import wallet_for
@@ -46,31 +48,68 @@ def last_line(text: str) -> str:
     return Truncator(lines[-1] if lines else "").chars(120)
 
 
+def public_ids(leads: Iterable[Lead]) -> list[str]:
+    """The public ids of these leads."""
+    return [lead.public_id for lead in leads]
+
+
+@register.filter
+def selection(public_ids: Iterable[str]) -> str:
+    """The leads with these public ids as a query string, to name them in an address."""
+    return several.query_of(public_ids)
+
+
+@register.filter
+def page_of(public_ids: Sequence[str]) -> str:
+    """Where a member goes back to from the wallet: the page of the one lead they came from, or the selection."""
+    return reverse("leads:lead", args=public_ids) if len(public_ids) == 1 else several.address_of(public_ids)
+
+
 @register.inclusion_tag("purchases/money_needed.html", takes_context=True)
-def money_needed(context: dict[str, Any], lead_public_id: str) -> dict[str, Any]:
-    """Why a member who came from the lead ``lead_public_id`` is asked for money: its price, what they have and what is
+def money_needed(context: dict[str, Any], public_ids: Sequence[str]) -> dict[str, Any]:
+    """Why a member who came from these leads is asked for money: what they cost, what the member has and what is
     missing, by our own books and never by the address."""
-    lead = None
-    if lead_public_id:
-        lead = Lead.objects.shown().select_related("vertical").filter(public_id=lead_public_id).first()
-    purse = wallet_for(context, context["request"].user)
-    missing = lead.price_cents - purse.available + purse.owed if lead is not None else 0
-    return {"lead": lead, "purse": purse, "missing": missing}
+    buyer = context["request"].user
+    leads = several.select(public_ids).leads if public_ids else []
+    refused = services.why_not(buyer, leads) if len(leads) > 1 else {}
+    free = [lead for lead in leads if lead.is_on_sale and lead.pk not in refused]
+    price = sum(lead.price_cents for lead in free)
+    purse = wallet_for(context, buyer)
+    return {
+        "leads": leads,
+        "free": free,
+        "price": price,
+        "purse": purse,
+        "missing": price - purse.available + purse.owed,
+        "there": page_of(public_ids),
+    }
 
 
 @register.inclusion_tag("purchases/confirm_purchase.html", takes_context=True)
-def confirm_purchase(context: dict[str, Any], lead_public_id: str) -> dict[str, Any]:
-    """The confirmation of buying the lead ``lead_public_id``, for a page the member comes back to with money: the
-    button, or why there is none (bought already, sold meanwhile, not enough money, buying stopped)."""
-    buyer = context["request"].user
-    lead = Lead.objects.shown().select_related("vertical").filter(public_id=lead_public_id).first()
-    if lead is None or not buyer.is_authenticated:
-        return {"lead": None}
-    panel: dict[str, Any] = {"request": context["request"], "lead": lead}
+def confirm_purchase(context: dict[str, Any], public_ids: Sequence[str]) -> dict[str, Any]:
+    """The confirmation of buying these leads, for a page the member comes back to with money: the button, or why there
+    is none (bought already, sold meanwhile, not enough money, buying stopped)."""
+    request = context["request"]
+    leads = several.select(public_ids).leads if request.user.is_authenticated else []
+    if not leads:
+        return {}
+    return {"request": request} | (
+        _one(request.user, leads[0]) if len(public_ids) == 1 else _several(request.user, leads)
+    )
+
+
+def _one(buyer: User, lead: Lead) -> dict[str, Any]:
     try:
         offer = services.offer_lead(buyer, lead)
     except services.AlreadyBought as refusal:
-        return panel | {"why": "AlreadyBought", "refusal": refusal, "purchase_id": refusal.purchase_id}
+        return {"lead": lead, "why": "AlreadyBought", "refusal": refusal, "purchase_id": refusal.purchase_id}
     except Refusal as refusal:
-        return panel | {"why": type(refusal).__name__, "refusal": refusal}
-    return panel | {"offer": offer, "form": BuyForm.of(offer)}
+        return {"lead": lead, "why": type(refusal).__name__, "refusal": refusal}
+    return {"lead": lead, "offer": offer, "form": BuyForm.of(offer)}
+
+
+def _several(buyer: User, leads: list[Lead]) -> dict[str, Any]:
+    try:
+        return several.confirmation(buyer, several.Selection(leads))
+    except Refusal as refusal:
+        return {"leads": leads, "why": type(refusal).__name__, "refusal": refusal}
