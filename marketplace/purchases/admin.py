@@ -16,8 +16,8 @@ class OrderAdmin(ReadOnlyAdmin):
     ordering = ["-pk"]
     search_fields = ["public_id", "buyer__handle", "buyer__public_id", "purchases__lead__public_id"]
     search_help_text = "Handle or public id of a member, public id of an order or of a lead."
-    fields = ["public_id", "member", "created_at", "bought"]
-    readonly_fields = ["member", "bought"]
+    fields = ["public_id", "member", "created_at", "bought", "refused"]
+    readonly_fields = ["member", "bought", "refused"]
 
     @admin.display(description="Member", ordering="buyer__handle")
     def member(self, order: Order) -> str:
@@ -30,6 +30,12 @@ class OrderAdmin(ReadOnlyAdmin):
             for one in order.purchases.select_related("lead").order_by("pk")
         )
         return format_html_join(mark_safe("<br>"), '<a href="{}">{}</a>: {}', lines)
+
+    @admin.display(description="What was refused")
+    def refused(self, order: Order) -> str:
+        lines = order.refused.select_related("lead").order_by("pk")
+        said = ((line.lead, line.get_reason_display()) for line in lines)
+        return format_html_join(mark_safe("<br>"), "{}: {}", said) or "Nothing"
 
 
 @admin.register(Purchase)

@@ -10,7 +10,7 @@ from tests.browser.conftest import watch
 from tests.browser.test_pages import sign_in
 
 pytestmark = [pytest.mark.browser]
-# Of a state of their own, so that the list holds nothing else.
+# Leads of a state of their own, so that the list holds nothing else, and of people nobody else has.
 _FACTS = """
 from importlib import import_module
 from django.conf import settings
@@ -19,7 +19,13 @@ from tests.people import make_member
 from tests.stock import make_lead
 
 vera = make_member({name!r}, cents=100_00)
-leads = [make_lead(price_cents=12_50, state={state!r}, city=city) for city in ("Third", "Second", "First")]
+leads = [
+    make_lead(
+        price_cents=12_50, state={state!r}, city=city,
+        phone=f"+130355501{number}{{n}}", email=f"{state}{{n}}@example.org",
+    )
+    for n, city in enumerate(("Third", "Second", "First"))
+]
 session = import_module(settings.SESSION_ENGINE).SessionStore()
 session[SESSION_KEY] = str(vera.pk)
 session[BACKEND_SESSION_KEY] = settings.AUTHENTICATION_BACKENDS[0]
@@ -36,17 +42,19 @@ from tests.stock import make_lead
 
 bob = User.objects.get(email="bob@example.com")
 buy_lead(bob, Lead.objects.get(public_id={lead!r}), price_seen=12_50, key=new_id())
-answer = make_lead(price_cents=15_00, state={state!r}, city="Similar").public_id
+answer = make_lead(
+    price_cents=15_00, state={state!r}, city="Similar", phone="+130355501{number}9", email="{state}9@example.org"
+).public_id
 """
 
 
 @pytest.mark.parametrize(
-    ("javascript", "width", "state"),
-    [(True, 1280, "WY"), (False, 1280, "VT"), (True, 320, "AK"), (False, 320, "ND")],
+    ("javascript", "width", "state", "number"),
+    [(True, 1280, "WY", 1), (False, 1280, "VT", 2), (True, 320, "AK", 3), (False, 320, "ND", 4)],
     ids=["javascript", "no-javascript", "javascript-phone", "no-javascript-phone"],
 )
-def test_of_three_one_is_sold_meanwhile(stack, open_browser, javascript, width, state):
-    facts = stack.python(_FACTS.format(name=f"Vera{state}", state=state))
+def test_of_three_one_is_sold_meanwhile(stack, open_browser, javascript, width, state, number):
+    facts = stack.python(_FACTS.format(name=f"Vera{state}", state=state, number=number))
     context = open_browser(javascript=javascript, width=width)
     sign_in(context, stack, facts["session"])
     page = context.new_page()
@@ -67,7 +75,7 @@ def test_of_three_one_is_sold_meanwhile(stack, open_browser, javascript, width, 
     assert page.url.startswith(f"{stack.url}/leads/buy/?lead=")
     pay = page.get_by_role("button", name=re.compile("^Pay"))
     expect(pay).to_have_text("Pay $37.50 and show 3 contacts")
-    similar = stack.python(_SELL.format(lead=facts["leads"][1], state=state))
+    similar = stack.python(_SELL.format(lead=facts["leads"][1], state=state, number=number))
     pay.click()
 
     assert re.fullmatch(rf"{re.escape(stack.url)}/orders/\w+/", page.url)
@@ -93,7 +101,7 @@ def test_of_three_one_is_sold_meanwhile(stack, open_browser, javascript, width, 
 
 
 def test_unticking_changes_the_sum(stack, open_browser):
-    facts = stack.python(_FACTS.format(name="Wanda", state="SD"))
+    facts = stack.python(_FACTS.format(name="Wanda", state="SD", number=5))
     address = f"/leads/buy/?{'&'.join(f'lead={lead}' for lead in facts['leads'])}"
 
     for javascript in (True, False):

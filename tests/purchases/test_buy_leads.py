@@ -287,7 +287,7 @@ def test_two_of_the_same_person_are_told_before_buying(as_alice, alice):
     first = make_lead(price_cents=500, phone="+16145550177")
     second = make_lead(price_cents=500, phone="+16145550177", vertical="solar")
     response = as_alice.get(address(second, first))
-    assert "You selected another lead of the same person." in text_of(response)
+    assert "You selected another lead of the same person" in text_of(response)
     assert fields_of(response)["lead"] == [first.public_id]
 
     by_email = make_lead(price_cents=500, email="same@example.org")
@@ -354,7 +354,7 @@ def test_too_little_money(client, db):
     assert response.status_code == 200
     assert "$23.50 more" in page
     assert f"{reverse('wallet:add_money')}?{address(*leads).partition('?')[2]}&amount=%2423.50" in page
-    assert f'href="{address(*leads[:2])}">Only the 2 your balance covers' in page
+    assert f'href="{address(*leads[:2])}">Only what your balance covers: 2 leads' in page
     assert "Pay $" not in page
 
     give(poor, 2350)

@@ -150,6 +150,15 @@ def test_the_page_of_a_lead_leads_to_its_order(alice, as_alice):
     assert f'href="{url(purchase.order)}"' in page
 
 
+def test_support_sees_what_was_refused_and_why(alice, bob, charlie, client):
+    free, gone = make_lead(price_cents=500), make_lead(price_cents=500)
+    buy(bob, gone)
+    order = buy(alice, free, gone).order
+    client.force_login(charlie)
+    page = text_of(client.get(reverse("admin:purchases_order_change", args=[order.pk])))
+    assert f"Lead {gone.public_id}: Sold to somebody else" in page
+
+
 # --- what the database keeps ------------------------------------------------------------------------------------------
 
 
