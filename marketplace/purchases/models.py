@@ -1,9 +1,9 @@
 """What a member bought, and how they work it.
 
 Invariants, each kept by the database: a buyer owns a lead once (unique lead + buyer); a slot is sold once (unique lead
-+ slot number, 1 to 3); a key names one order of its buyer, and one call of its purchase (unique); an order refuses a lead
-once, for a known reason (unique, check). Money is not kept here: the transfer ``purchase:<public id>`` in the ledger is, and
-``purchases.checks`` holds the two together.
++ slot number, 1 to 3); a key names one order of its buyer, and one call of its purchase (unique); an order refuses a
+lead once, for a known reason (unique, check). Money is not kept here: the transfer ``purchase:<public id>`` in the
+ledger is, and ``purchases.checks`` holds the two together.
 """
 
 from datetime import datetime, timedelta
