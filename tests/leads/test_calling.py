@@ -1,11 +1,12 @@
 """The clock of the person, and from when to when they may be called (8 am to 9 pm there)."""
 
-from datetime import datetime
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
 import pytest
 import time_machine
 
-from marketplace.leads.calling import call_time
+from marketplace.leads.calling import call_time, next_morning
 from marketplace.leads.models import Lead
 from tests.stock import make_lead
 
@@ -46,3 +47,22 @@ def test_of_a_lead_that_is_gone_nobody_is_told_to_call(client, db, state):
     lead = make_lead(time_zone="America/New_York")
     Lead.objects.filter(pk=lead.pk).update(status=state, slots_sold=1 if state == "sold" else 0)
     assert "where they are" not in client.get(f"/leads/{lead.public_id}/").text
+
+
+def test_another_moment(db):
+    there = call_time(make_lead(time_zone="America/Los_Angeles"), datetime(2026, 1, 15, 15, 59, tzinfo=UTC))
+    assert (there.clock, there.is_open) == ("7:59 am (PST)", False)
+
+
+@pytest.mark.parametrize(
+    ("utc", "morning"),
+    [
+        ("2026-01-15T13:00", "2026-01-16T14:00"),
+        ("2026-01-16T04:59", "2026-01-16T14:00"),  # it is still the 15th there
+        ("2026-03-07T18:00", "2026-03-08T13:00"),  # the clocks go forward in between
+    ],
+)
+def test_the_next_morning_is_nine_there(utc, morning):
+    with time_machine.travel(datetime.fromisoformat(f"{utc}+00:00"), tick=False):
+        found = next_morning(ZoneInfo("America/New_York"))
+    assert found.astimezone(UTC) == datetime.fromisoformat(f"{morning}+00:00")
