@@ -339,6 +339,7 @@ CELERY_BEAT_SCHEDULE = {
     "ask the card processor what happened": {"task": "wallet.sweep", "schedule": 600.0},
     "reprice leads": {"task": "leads.reprice", "schedule": crontab(minute=7)},
     "count leads on sale": {"task": "leads.count", "schedule": 60.0, "options": {"expires": 60}},
+    "forget removed searches": {"task": "leads.forget_removed_searches", "schedule": crontab(minute="*/10")},
     "look at the market": {"task": "leads.look_around", "schedule": crontab(minute=1)},
     "tell buyers of revocations": {"task": "purchases.tell_of_revocations", "schedule": crontab(minute="*/10")},
     "write exports": {"task": "purchases.write_exports", "schedule": 15.0, "options": {"expires": 15}},

@@ -29,7 +29,7 @@ from marketplace.core.origin import refuse_foreign
 from marketplace.core.refusals import TooMany
 from marketplace.core.transactions import is_away
 from marketplace.leads import pricing
-from marketplace.leads.forms import COUNTED
+from marketplace.leads.facets import COUNTED
 from marketplace.leads.models import Lead, Vertical
 from marketplace.mail.models import OutgoingEmail
 from marketplace.wallet import gateway

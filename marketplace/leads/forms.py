@@ -6,14 +6,13 @@ from math import inf
 from typing import Any
 
 from django import forms
-from django.db.models import Count, Value
 from django.http import QueryDict
 
 from accounts.models import STATES
 from marketplace.core.money import NotMoney, dollars, parse_dollars
 
 from . import facets, places
-from .facets import COUNTED, Facets, Wanted
+from .facets import Facets, Wanted, count_each
 from .models import Lead, LeadQuerySet
 from .pricing import AGE_BANDS, PRICE_BANDS
 from .verticals import KINDS
@@ -125,6 +124,24 @@ def _price_field(label: str) -> DollarsField:
 
 IN_SEARCH = {"form": "filters"}  # above the list, while the form stands beside it
 SENT_AT_ONCE = {**IN_SEARCH, "class": "select", "data-hx-get": "/leads/", "data-hx-include": "#filters"}
+
+
+NAME_LENGTH = 60
+
+
+class SaveSearchForm(forms.Form):
+    """A name for a list of leads."""
+
+    name = forms.CharField(
+        label="Name of this search",
+        max_length=NAME_LENGTH,
+        widget=forms.TextInput(attrs={"class": "input", "autocomplete": "off"}),
+        error_messages={"required": "Give the search a name."},
+    )
+    query = forms.CharField(required=False, max_length=1000, widget=forms.HiddenInput)
+
+    def clean_query(self) -> str:
+        return canonical(QueryDict(_without(QueryDict(self.cleaned_data["query"]), "view"))).urlencode()
 
 
 class CatalogueForm(forms.Form):
@@ -324,6 +341,13 @@ class CatalogueForm(forms.Form):
         query = _without(self.query, "after")
         return f"?{query}" if query else ""
 
+    def to_save(self) -> SaveSearchForm:
+        """The form that keeps this list; the name it proposes says what is in it."""
+        said = ", ".join(chip.label for chip in self.chips())
+        name = said if len(said) <= NAME_LENGTH else f"{said[: NAME_LENGTH - 1]}…"
+        query = self.first_page().removeprefix("?")
+        return SaveSearchForm(initial={"name": name, "query": query}, auto_id="save_%s")
+
     @property
     def newest(self) -> str:
         """The query string of this list with the latest first."""
@@ -340,21 +364,14 @@ class CatalogueForm(forms.Form):
         if not changes:
             return []
         leads = Lead.objects.on_sale()
-        counts = [
-            Lead.objects.filter(pk__in=self.found(leads, without=without, miles=miles).values("pk")[: COUNTED + 1])
-            .annotate(change=Value(index))
-            .values("change")
-            .annotate(count=Count("pk"))
-            for index, (_, without, miles) in enumerate(changes)
-        ]
+        numbers = count_each([self.found(leads, without=without, miles=miles) for _, without, miles in changes])
         ways, is_wider = [], False
-        for row in sorted(counts[0].union(*counts[1:], all=True), key=lambda row: row["change"]):
-            label, without, miles = changes[row["change"]]
-            if not row["count"] or (miles and is_wider):  # the smallest circle is enough
+        for (label, without, miles), number in zip(changes, numbers, strict=True):
+            if not number or (miles and is_wider):  # the smallest circle is enough
                 continue
             is_wider = is_wider or bool(miles)
             query = _changed(self.query, "miles", str(miles)) if miles else _without(self.query, without[0])
-            ways.append(Way(label, query, row["count"]))
+            ways.append(Way(label, query, number))
         return sorted(ways, key=lambda way: way.count)
 
     def _all_said(self, name: str) -> str:

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Self
 
+from django.conf import settings
 from django.db import models
 from django.db.models import F, Q, Subquery
 from django.db.models.functions import Upper
@@ -168,6 +169,41 @@ class Market(models.Model):
 
     def __str__(self) -> str:
         return f"Market {self.pk}"
+
+
+class SavedSearchQuerySet(models.QuerySet["SavedSearch"]):
+    def for_user(self, user: object) -> Self:
+        """The searches of this member only."""
+        return self.filter(member=user)
+
+    def kept(self) -> Self:
+        """Searches that were not removed."""
+        return self.filter(removed_at=None)
+
+
+class SavedSearch(models.Model):
+    """A list of leads that a member comes back to. One that was removed can be brought back for a while."""
+
+    public_id = models.CharField(max_length=20, unique=True, default=new_id, editable=False)
+    member = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="searches")
+    name = models.CharField(max_length=60)
+    query = models.CharField(max_length=1000, help_text="of the catalogue's address, as it stands there")
+    created_at = models.DateTimeField()
+    seen_at = models.DateTimeField(help_text="when the member looked last; what was listed since is new")
+    removed_at = models.DateTimeField(null=True)
+
+    objects = SavedSearchQuerySet.as_manager()
+
+    class Meta:
+        verbose_name_plural = "saved searches"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["member", "query"], condition=Q(removed_at=None), name="leads_search_saved_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"Search {self.public_id}"
 
 
 class LeadQuerySet(models.QuerySet["Lead"]):

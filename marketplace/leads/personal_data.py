@@ -6,7 +6,7 @@ from django.db.models import Q
 from privacy.declare.data_sets import personal_data
 from privacy.declare.vocabulary import Category, Purpose, Recipient, Source, Subject
 
-from .models import Consent, Lead, LeadContact, Suppression
+from .models import Consent, Lead, LeadContact, SavedSearch, Suppression
 
 
 @personal_data(
@@ -86,6 +86,28 @@ class Requests:
     @staticmethod
     def people() -> Iterable[int]:
         return Lead.objects.values_list("pk", flat=True)
+
+
+@personal_data(
+    key="leads.searches",
+    title="Searches you saved",
+    about=Subject.MEMBER,
+    categories=(Category.PROFILE,),
+    purposes=(Purpose.ACCOUNT_SERVICE,),
+    source=Source.TOLD,
+    kept="until you remove them, and an hour more to bring them back",
+    fields={
+        "leads.SavedSearch": ("public_id", "member", "name", "query", "created_at", "seen_at", "removed_at"),
+    },
+)
+class Searches:
+    @staticmethod
+    def rows(subject: Any) -> Iterable[Mapping[str, Any]]:
+        return SavedSearch.objects.filter(member=subject).values()
+
+    @staticmethod
+    def people() -> Iterable[int]:
+        return SavedSearch.objects.values_list("member_id", flat=True).distinct()
 
 
 @personal_data(

@@ -1,6 +1,6 @@
 from celery import shared_task
 
-from . import market, services
+from . import market, searches, services
 
 
 @shared_task(name="leads.reprice")
@@ -19,3 +19,9 @@ def count() -> None:
 def look_around() -> None:
     """Look at prices and listings, for the plots."""
     market.look_around()
+
+
+@shared_task(name="leads.forget_removed_searches")
+def forget_removed_searches() -> None:
+    """Delete the searches that nobody wanted back."""
+    searches.forget_removed()

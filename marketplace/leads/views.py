@@ -3,16 +3,21 @@
 from datetime import UTC, datetime
 from typing import Any
 
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
-from django.shortcuts import redirect, render
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_safe
 
+from accounts.members import MemberRequest, sent_by_members
 from marketplace.core import clock, keyset
+from marketplace.core.undo import offer_undo
 
-from . import plots, services
+from . import plots, searches, services
 from .facets import COUNTED, Facets
-from .forms import CatalogueForm, canonical
-from .models import Lead, LeadQuerySet
+from .forms import CatalogueForm, SaveSearchForm, canonical
+from .models import Lead, LeadQuerySet, SavedSearch
 
 PAGE_SIZE = 20
 SIMILAR = 6
@@ -32,6 +37,8 @@ def catalogue(request: HttpRequest) -> HttpResponse:
     context |= {"numbers": form.numbers(counted), "bands": form.price_bands()}
     if request.user.is_authenticated and request.user.licensed_states:
         context["my_states"] = form.in_states(request.user.licensed_states)
+    if request.user.is_authenticated and form.chosen():
+        context["save_form"] = form.to_save()
     if form.shown_as != "list":
         return render(request, "leads/catalogue.html", context | _plots(form, counted), status=status)
     page = _page(form.found(Lead.objects.on_sale()).select_related("vertical"), form.order, query)
@@ -64,6 +71,69 @@ def fresh_leads(request: HttpRequest) -> HttpResponse:
     form.is_valid()
     number = form.found(Lead.objects.on_sale()).filter(listed_at__gt=since)[: COUNTED + 1].count()
     return render(request, "leads/fresh_leads.html", {"form": form, "number": number, "counted": COUNTED})
+
+
+@require_safe
+@login_required
+def saved_searches(request: MemberRequest) -> HttpResponse:
+    """The lists the member keeps, each with what is new."""
+    return _searches(request)
+
+
+def _searches(request: MemberRequest, *, form: SaveSearchForm | None = None, status: int = 200) -> HttpResponse:
+    context = {"searches": searches.searches_of(request.user), "form": form, "most_news": searches.NEWS}
+    return render(request, "leads/saved_searches.html", context, status=status)
+
+
+@sent_by_members
+def save_search(request: MemberRequest) -> HttpResponse:
+    """Keep a list under a name."""
+    form = SaveSearchForm(request.POST)
+    if not form.is_valid():
+        return _searches(request, form=form, status=422)
+    try:
+        searches.save_search(request.user, form.cleaned_data["name"], form.cleaned_data["query"])
+    except searches.TooManySearches as refusal:
+        form.add_error(None, refusal.message)
+        return _searches(request, form=form, status=refusal.status)
+    messages.success(request, "Search saved.")
+    return redirect("leads:saved_searches")
+
+
+@require_safe
+@login_required
+def saved_search(request: MemberRequest, public_id: str) -> HttpResponse:
+    """On to the list, which counts as looked at."""
+    search = _kept(request, public_id)
+    if request.method == "GET":
+        searches.look_at(search)
+    return redirect(f"{reverse('leads:catalogue')}{searches.form_of(search).first_page()}")
+
+
+def _kept(request: MemberRequest, public_id: str) -> SavedSearch:
+    return get_object_or_404(SavedSearch.objects.for_user(request.user).kept(), public_id=public_id)
+
+
+@sent_by_members
+def remove_search(request: MemberRequest, public_id: str) -> HttpResponse:
+    """Remove a saved search, with a way back."""
+    search = get_object_or_404(SavedSearch.objects.for_user(request.user), public_id=public_id)
+    searches.remove_search(search)
+    back = reverse("leads:restore_search", args=[public_id])
+    offer_undo(request, "Search removed.", action=back)
+    return redirect("leads:saved_searches")
+
+
+@sent_by_members
+def restore_search(request: MemberRequest, public_id: str) -> HttpResponse:
+    """Bring a removed search back, as long as it is there."""
+    search = SavedSearch.objects.for_user(request.user).filter(public_id=public_id).first()
+    if search is None:
+        messages.warning(request, "This search was removed for good.")
+    else:
+        searches.restore_search(search)
+        messages.success(request, "Search restored.")
+    return redirect("leads:saved_searches")
 
 
 def _page(found: LeadQuerySet, order: tuple[str, str], query: QueryDict) -> keyset.Page[Lead]:

@@ -18,6 +18,7 @@ from accounts.models import User
 from marketplace.core import clock
 from marketplace.core.ids import new_id
 from marketplace.leads.models import Consent, Lead
+from marketplace.leads.searches import save_search
 from marketplace.ledger import services as ledger
 from marketplace.purchases.models import Export, Purchase
 from marketplace.purchases.services import Wanted, add_note, buy_lead, buy_leads, log_call, note_dnc_check, plan_call
@@ -84,6 +85,8 @@ tom = User.objects.create_user("tom@example.com", "Tom", "correct horse battery"
 una = User.objects.create_user("una@example.com", "Una", "correct horse battery")
 make_member("Zoe")
 
+for name, query in (("Texas and Ohio", "state=OH&state=TX"), ("Everything", "")):
+    save_search(alice, name, query)
 refunded = deposit(alice, state="paid")
 Refund.objects.create(processor_id="re_1", deposit=refunded, amount_cents=2_000, state="succeeded", seen_at=now)
 Dispute.objects.create(
@@ -204,6 +207,8 @@ def addresses(facts: dict) -> dict[str, list[str]]:
             f"/orders/{facts['order']}/",
             f"/orders/{facts['order_of_one']}/",
             "/my-leads/",
+            "/leads/?state=OH&state=TX",
+            "/searches/",
             "/my-leads/?stage=new",
             "/my-leads/?stage=won",
             "/my-leads/?due=today",
@@ -233,7 +238,7 @@ def addresses(facts: dict) -> dict[str, list[str]]:
             "/accounts/logout/",
             "/nowhere/",
         ],
-        "nadia": ["/my-leads/", "/wallet/", f"/leads/{lead}/buy/"],
+        "nadia": ["/searches/", "/my-leads/", "/wallet/", f"/leads/{lead}/buy/"],
         "owen": ["/wallet/", "/wallet/add/", f"/wallet/deposits/{deposit['back_to_nothing']}/"],
         "charlie": ["/kit/"],
     }

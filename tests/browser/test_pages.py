@@ -185,6 +185,7 @@ def test_the_admin_is_accessible(stack, facts, open_browser, who, dark, width):
 # What is no page: machines ask for it, or a form is sent to it.
 NO_PAGES = {
     *("livez", "readyz", "robots", "sitemap", "choose_theme", "leads:fresh_leads"),
+    *("leads:save_search", "leads:saved_search", "leads:remove_search", "leads:restore_search"),
     *("wallet:statement_csv", "wallet:stripe_webhook"),
     *("purchases:export_csv", "purchases:set_stage", "purchases:add_note", "purchases:remove_note"),
     *("purchases:restore_note", "purchases:log_call", "purchases:remove_call"),
