@@ -11,6 +11,60 @@ from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 
+STATES = [
+    "AL",
+    "AK",
+    "AZ",
+    "AR",
+    "CA",
+    "CO",
+    "CT",
+    "DE",
+    "DC",
+    "FL",
+    "GA",
+    "HI",
+    "ID",
+    "IL",
+    "IN",
+    "IA",
+    "KS",
+    "KY",
+    "LA",
+    "ME",
+    "MD",
+    "MA",
+    "MI",
+    "MN",
+    "MS",
+    "MO",
+    "MT",
+    "NE",
+    "NV",
+    "NH",
+    "NJ",
+    "NM",
+    "NY",
+    "NC",
+    "ND",
+    "OH",
+    "OK",
+    "OR",
+    "PA",
+    "RI",
+    "SC",
+    "SD",
+    "TN",
+    "TX",
+    "UT",
+    "VT",
+    "VA",
+    "WA",
+    "WV",
+    "WI",
+    "WY",
+]
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 PRICE = 2_500
 BALANCE = 100_000_000
@@ -56,6 +110,25 @@ SELECT setval(pg_get_serial_sequence('leads_lead', 'id'), {leads}),
 """
 
 
+# A stock as it is in life, for looking at: listed over a year, three hundred cities of different size, every kind.
+_SCATTER = """
+SET session_replication_role = replica;
+INSERT INTO leads_zipcode (code, city, state, latitude, longitude, time_zone)
+    SELECT lpad((10000 + c)::text, 5, '0'), 'City ' || c, ({states})[1 + c % 51], 27 + (c * 7919 % 2000) / 100.0,
+        -122 + (c * 104729 % 5000) / 100.0, 'America/Chicago'
+    FROM generate_series(0, 299) c ON CONFLICT DO NOTHING;
+UPDATE leads_lead l SET vertical_id = first.id + (l.id * 31 % 97) % 10, state = z.state, city = z.city,
+        postal_code = z.code, latitude = z.latitude, longitude = z.longitude,
+        asked_at = now() - l.id * interval '364 days' / {leads},
+        listed_at = now() - l.id * interval '364 days' / {leads},
+        slots_total = 1 + (l.id * 17) % 3, is_certified = (l.id * 13) % 5 < 2,
+        price_cents = 100 + (l.id * 48271 % 30000) * (l.id % 7) / 7, age_band = 0
+    FROM leads_zipcode z, (SELECT min(id) AS id FROM leads_vertical) first
+    WHERE z.code = lpad((10000 + floor(300 * power((l.id * 16807 % 9973) / 9973.0, 2)))::int::text, 5, '0');
+SET session_replication_role = DEFAULT;
+"""
+
+
 class Market:
     """The filled database: its address, and the environment in which the site's code runs on it."""
 
@@ -97,6 +170,11 @@ class Market:
         fill = _FILL.format(zeros="0" * 64, leads=self.leads, buyers=self.buyers, price=PRICE, balance=BALANCE)
         self.sql(fill)
         self.sql("VACUUM ANALYZE", "CHECKPOINT")
+
+    def scatter(self) -> None:
+        """Make the leads differ as they do in life."""
+        states = "ARRAY[" + ", ".join(f"'{code}'" for code in STATES) + "]"
+        self.sql(_SCATTER.format(states=states, leads=self.leads), "VACUUM FULL ANALYZE leads_lead", "CHECKPOINT")
 
     def drop(self) -> None:
         """Remove it."""
