@@ -150,7 +150,7 @@ def buy_leads(request: HttpRequest) -> HttpResponse:
 def _confirm_several(
     request: HttpRequest, buyer: User, chosen: Selection, *, status: int = 200, **said: Any
 ) -> HttpResponse:
-    """The form, with what is to be ``said`` above it: ``refusal``, ``is_incomplete``, ``seen`` prices."""
+    """The form, and what is ``said`` above it: ``refusal``, ``is_reused``, ``is_incomplete``, ``seen`` prices."""
     try:
         context = said | several.confirmation(buyer, chosen, seen=said.get("seen"))
     except (services.BuyingStopped, services.TermsNotAccepted) as refusal:
@@ -168,7 +168,9 @@ def _buy_several(request: HttpRequest, buyer: User, chosen: Selection) -> HttpRe
     except EXPLAINED as refusal:
         now = several.select([lead.public_id for lead in chosen.leads])
         seen = form.cleaned_data["seen"]
-        return _confirm_several(request, buyer, now, status=refusal.status, refusal=refusal, seen=seen)
+        is_reused = isinstance(refusal, services.KeyReused)
+        said = {"refusal": refusal, "is_reused": is_reused, "seen": seen}
+        return _confirm_several(request, buyer, now, status=refusal.status, **said)
     return SeeOther(reverse("purchases:order", args=[outcome.order.public_id]))
 
 

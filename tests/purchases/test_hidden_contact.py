@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from marketplace.leads.models import Lead
-from marketplace.purchases.services import buy_lead, new_key
+from marketplace.purchases.services import Wanted, buy_lead, buy_leads, new_key
 from privacy.vault.digests import digest
 from tests.stock import make_lead
 
@@ -120,6 +120,18 @@ def test_the_page_of_the_same_person_bought_before_names_the_purchase_only(as_al
     response = as_alice.post(f"/leads/{again.public_id}/buy/", {"key": new_key(), "price_seen": again.price_cents})
     assert response.status_code == 409
     assert leaked(response) == []
+
+
+def test_nor_do_the_pages_of_several(as_alice, alice, canary):
+    again, other = make_lead(vertical="solar", **CANARY), make_lead(phone="+12165550123")
+    ids = [lead.public_id for lead in (canary, again, other)]
+    fields = {"lead": ids, "seen": [f"{text}:100" for text in ids], "key": new_key()}
+    for response in (as_alice.get("/leads/buy/", {"lead": ids}), as_alice.post("/leads/buy/", fields)):
+        assert canary.public_id in everything(response)
+        assert leaked(response) == []
+    wanted = [Wanted(canary, 1), Wanted(other, other.price_cents)]
+    order = buy_leads(alice, wanted, key=new_key()).order
+    assert leaked(as_alice.get(f"/orders/{order.public_id}/")) == []
 
 
 def test_bob_finds_nothing_of_what_alice_bought(client, alice, bob, canary):
