@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import timedelta
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from marketplace.core.refusals import Refusal
 from marketplace.core.transactions import in_transaction
 from privacy.vault.digests import digest
 from privacy.vault.fields import seal_into, unseal_from
-from privacy.vault.files import read_sealed, write_sealed
+from privacy.vault.files import PIECE, SealedFile
 from privacy.vault.sealing import CannotOpen
 
 from . import exports
@@ -92,7 +93,10 @@ def _claim() -> Export | None:
 def _write(export: Export) -> bool:
     draft = draft_of(export)
     try:
-        write_sealed(draft, _chunks(export), _binding(export))
+        with SealedFile(draft, _binding(export)).create() as file:
+            for chunk in _chunks(export):
+                file.write(chunk)
+            file.finish()
         draft.replace(path_of(export))
         _update(export, state=State.READY, finished_at=clock.now(), rows_total=F("rows_done"))
     except _GivenUp:
@@ -153,17 +157,18 @@ def open_file(export: Export) -> Iterator[bytes]:
     """
     if export.is_gone:
         raise ExportGone
-    pieces = read_sealed(path_of(export), _binding(export))
+    pieces = _pieces(SealedFile(path_of(export), _binding(export)))
     try:
         first = next(pieces)
-    except (OSError, CannotOpen, StopIteration) as error:
+    except (OSError, CannotOpen) as error:
         raise ExportGone from error
-    return _joined(first, pieces)
+    return chain([first], pieces)
 
 
-def _joined(first: bytes, pieces: Iterator[bytes]) -> Iterator[bytes]:
-    yield first
-    yield from pieces
+def _pieces(sealed: SealedFile) -> Iterator[bytes]:
+    with sealed.opened() as file:
+        while piece := file.read(PIECE):
+            yield piece
 
 
 def forget_exports() -> int:

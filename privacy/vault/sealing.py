@@ -1,4 +1,4 @@
-"""Authenticated encryption of single columns, bound to the row they stand in.
+"""Authenticated encryption of single columns, bound to the row they stand in, and of the pieces of files.
 
 AES-256-GCM; the key of a value is derived (HKDF-SHA256) from the ring's master key and the binding, and the binding
 is authenticated too, so a value copied to another row, column or table does not open. Form of a sealed value:
@@ -34,7 +34,9 @@ def seal(value: dict[str, Any], binding: str) -> str:
 
     Promise: contacts and mail contexts are unreadable at rest (LR-25, DX-14).
     """
-    return seal_bytes(json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode(), binding)
+    key_id = current_key()
+    plain = json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+    return f"{key_id}.{base64.b64encode(seal_bytes(plain, binding, key_id=key_id)).decode()}"
 
 
 def unseal(sealed: str, binding: str) -> dict[str, Any]:
@@ -43,33 +45,39 @@ def unseal(sealed: str, binding: str) -> dict[str, Any]:
     Raises:
         CannotOpen: wrong row, altered bytes, or no such key; never a plaintext fallback.
     """
-    value: dict[str, Any] = json.loads(unseal_bytes(sealed, binding))
+    key_id, _, encoded = sealed.partition(".")
+    try:
+        raw = base64.b64decode(encoded, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise CannotOpen("altered") from error
+    value: dict[str, Any] = json.loads(unseal_bytes(raw, binding, key_id=key_id))
     return value
 
 
-def seal_bytes(plain: bytes, binding: str) -> str:
-    """Seal any bytes for the place ``binding``."""
-    key_id, master = next(iter(sealing_ring().items()))
+def seal_bytes(plain: bytes, binding: str, *, key_id: str) -> bytes:
+    """Seal ``plain`` for the place ``binding`` with the key ``key_id`` of the ring."""
     nonce = os.urandom(NONCE_BYTES)
-    sealed = _cipher(master, binding).encrypt(nonce, plain, binding.encode())
-    return f"{key_id}.{base64.b64encode(nonce + sealed).decode()}"
+    return nonce + _cipher(sealing_ring()[key_id], binding).encrypt(nonce, plain, binding.encode())
 
 
-def unseal_bytes(sealed: str, binding: str) -> bytes:
-    """The bytes that ``seal_bytes`` was given.
+def unseal_bytes(sealed: bytes, binding: str, *, key_id: str) -> bytes:
+    """What ``seal_bytes`` was given.
 
     Raises:
         CannotOpen: see ``unseal``.
     """
-    key_id, _, encoded = sealed.partition(".")
     master = sealing_ring().get(key_id)
     if master is None:
         raise CannotOpen(f"no sealing key {key_id!r}")
     try:
-        raw = base64.b64decode(encoded, validate=True)
-        return _cipher(master, binding).decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], binding.encode())
-    except (InvalidTag, binascii.Error, ValueError) as error:
-        raise CannotOpen("altered, or sealed for another row") from error
+        return _cipher(master, binding).decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], binding.encode())
+    except (InvalidTag, ValueError) as error:
+        raise CannotOpen("altered, or sealed for another place") from error
+
+
+def current_key() -> str:
+    """The id of the key that seals."""
+    return next(iter(sealing_ring()))
 
 
 def key_of(sealed: str) -> str:

@@ -11,59 +11,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 
-STATES = [
-    "AL",
-    "AK",
-    "AZ",
-    "AR",
-    "CA",
-    "CO",
-    "CT",
-    "DE",
-    "DC",
-    "FL",
-    "GA",
-    "HI",
-    "ID",
-    "IL",
-    "IN",
-    "IA",
-    "KS",
-    "KY",
-    "LA",
-    "ME",
-    "MD",
-    "MA",
-    "MI",
-    "MN",
-    "MS",
-    "MO",
-    "MT",
-    "NE",
-    "NV",
-    "NH",
-    "NJ",
-    "NM",
-    "NY",
-    "NC",
-    "ND",
-    "OH",
-    "OK",
-    "OR",
-    "PA",
-    "RI",
-    "SC",
-    "SD",
-    "TN",
-    "TX",
-    "UT",
-    "VT",
-    "VA",
-    "WA",
-    "WV",
-    "WI",
-    "WY",
-]
+_CODES = """AL AK AZ AR CA CO CT DE DC FL GA HI ID IL IN IA KS KY LA ME MD MA MI MN MS MO MT NE NV NH NJ NM NY NC ND OH OK
+OR PA RI SC SD TN TX UT VT VA WA WV WI WY"""
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PRICE = 2_500
@@ -173,7 +122,7 @@ class Market:
 
     def scatter(self) -> None:
         """Make the leads differ as they do in life."""
-        states = "ARRAY[" + ", ".join(f"'{code}'" for code in STATES) + "]"
+        states = "ARRAY[" + ", ".join(f"'{code}'" for code in _CODES.split()) + "]"
         self.sql(_SCATTER.format(states=states, leads=self.leads), "VACUUM FULL ANALYZE leads_lead", "CHECKPOINT")
 
     def drop(self) -> None:
