@@ -263,6 +263,9 @@ CONTENT_SECURITY_POLICY = {
 _FEATURES = "accelerometer camera display-capture geolocation gyroscope microphone payment usb"
 PERMISSIONS_POLICY: dict[str, list[str]] = {feature: [] for feature in _FEATURES.split()}
 DATA_UPLOAD_MAX_MEMORY_SIZE = 512 * 1024
+# No page takes a file but the one that seals it as it arrives (supply): elsewhere none reaches memory or disk.
+FILE_UPLOAD_HANDLERS = ["marketplace.core.uploads.NoFiles"]
+UPLOADS = VAR / "uploads"
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 500
 LEADS_AT_ONCE = 50  # in one order; their ids fit into an address
 
@@ -344,6 +347,8 @@ CELERY_BEAT_SCHEDULE = {
     "tell buyers of revocations": {"task": "purchases.tell_of_revocations", "schedule": crontab(minute="*/10")},
     "write exports": {"task": "purchases.write_exports", "schedule": 15.0, "options": {"expires": 15}},
     "forget removed notes and old exports": {"task": "purchases.forget", "schedule": crontab(minute="*/10")},
+    "take in files": {"task": "supply.work", "schedule": 15.0, "options": {"expires": 15}},
+    "delete files": {"task": "supply.tidy", "schedule": 600.0},
     "forget sessions": {"task": "core.clear_sessions", "schedule": crontab(hour=3, minute=11)},
     "forget counters": {"task": "core.clear_counters", "schedule": crontab(minute=23)},
 }

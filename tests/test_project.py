@@ -153,6 +153,7 @@ NOT_PERSONAL = {
     "leads.Market": "*",
     "leads.ConsentWording": "*",
     "supply.ImportBatch": "*",
+    "supply.KeptColumn": "*",
     "wallet.StripeEvent": "*",
     "wallet.EventCursor": "*",
     "auth.Permission": "*",

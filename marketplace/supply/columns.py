@@ -149,6 +149,16 @@ def read_header(header: Sequence[str], *, keep: Sequence[str] = (), has_vertical
     return Columns(least, len(header), fields, attributes, tuple(ignored))
 
 
+def unknown(header: Sequence[str]) -> list[str]:
+    """The columns that mean nothing to us, as ``plain`` writes them; they are left out unless staff keep them."""
+    return [name for name in map(plain, header) if name and name not in _NAMES]
+
+
+def may_be_kept(name: str) -> bool:
+    """Whether a column of this name, as ``plain`` writes it, may become a public attribute."""
+    return len(name) <= MAX_KEY and not _speaks_of(name, _PERSONAL_WORDS, _PERSONAL)
+
+
 def _check_names(names: Sequence[str]) -> None:
     """No name stands twice; columns without a name are not imported and may be many."""
     seen: dict[str, int] = {}
@@ -188,6 +198,6 @@ def _check_required(fields: dict[str, int], *, has_vertical: bool) -> None:
     if not set(NAMES) & set(fields):
         missing.append("last_name (or first_name or full_name)")
     if "vertical" not in fields and not has_vertical:
-        missing.append("vertical (or say --vertical, for all rows)")
+        missing.append("vertical (or name one line of business for all rows)")
     if missing:
         raise FileRefused(f"The file lacks these columns: {', '.join(missing)}.")

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -139,37 +139,57 @@ def _take_in(batch: ImportBatch, rows: Sequence[Judged], *, listed_when_asked: b
 @transaction.atomic
 def _write(batch: ImportBatch, rows: Sequence[Judged], above: Sequence[Fate], *, listed_when_asked: bool) -> list[Fate]:
     """Decide about ``rows`` and write their leads; ``above`` are rows of which only the outcome is not yet written."""
-    fates = _decide(batch, rows, above)
-    _write_leads([fate for fate in fates if fate.status], listed_when_asked=listed_when_asked)
-    return fates
+    decided = _decide(rows)
+    _say_who_was_first(batch, decided.repeats, above)
+    if decided.replaced:
+        held = Lead.objects.filter(pk__in=decided.replaced, status=Lead.Status.HELD)
+        held.update(status=Lead.Status.WITHDRAWN)
+    for word in decided.said:
+        suppress(word.person, at=word.at)
+    if decided.revoked:
+        revoke_consents(decided.revoked)
+    _write_leads([fate for fate in decided.fates if fate.status], listed_when_asked=listed_when_asked)
+    return decided.fates
 
 
-def _decide(batch: ImportBatch, rows: Sequence[Judged], above: Sequence[Fate]) -> list[Fate]:
+def foresee(rows: Sequence[Judged]) -> list[Fate]:
+    """What would become of ``rows`` if they came in now. Nothing is written."""
+    decided = _decide(rows)
+    _say_who_was_first(None, decided.repeats, ())
+    return decided.fates
+
+
+@dataclass(slots=True)
+class Decided:
+    """What becomes of rows, and what has to be done besides: whom duplicates repeat, which leads on hold give way, what
+    was said about consents, and the leads in stock that this ends, with the moment."""
+
+    fates: list[Fate] = field(default_factory=list)
+    repeats: list[tuple[Fate, Known]] = field(default_factory=list)
+    replaced: list[int] = field(default_factory=list)
+    said: list[Revocation] = field(default_factory=list)
+    revoked: dict[int, datetime] = field(default_factory=dict)
+
+
+def _decide(rows: Sequence[Judged]) -> Decided:
     """What becomes of each row. A request on hold is not in the way of the same person's complete one: that takes its
     place, so that a supplier can send again what lacked its consent record. Word that somebody took their consent back
     ends what they have on sale in every vertical, and is remembered: a request that comes later, on a consent that is
     not younger than the word, is rejected (DX-16)."""
-    people, ends = _known_people(rows), _known_ends(rows)
-    fates: list[Fate] = []
-    repeats: list[tuple[Fate, Known]] = []
-    replaced: list[int] = []
-    revoked: dict[int, datetime] = {}
+    people, ends, decided = _known_people(rows), _known_ends(rows), Decided()
     for row in rows:
         if isinstance(row, Rejected):
-            fates.append(Fate(row.line, Outcome.REJECTED, row.reason))
+            decided.fates.append(Fate(row.line, Outcome.REJECTED, row.reason))
             if row.revocation:
-                revoked = _revoke(row.revocation, people, ends) | revoked  # the first moment told stays
+                moments = _revoke(row.revocation, people, ends)
+                decided.revoked = moments | decided.revoked  # the first moment told stays
+                if row.revocation.person:
+                    decided.said.append(row.revocation)
         elif _was_taken_back(row, ends):
-            fates.append(Fate(row.line, Outcome.REJECTED, "The person took this consent back."))
+            decided.fates.append(Fate(row.line, Outcome.REJECTED, "The person took this consent back."))
         else:
-            fates.append(_fate_of(row, people, repeats, replaced))
-    if repeats:
-        _say_who_was_first(batch, repeats, above)
-    if replaced:
-        Lead.objects.filter(pk__in=replaced, status=Lead.Status.HELD).update(status=Lead.Status.WITHDRAWN)
-    if revoked:
-        revoke_consents(revoked)
-    return fates
+            decided.fates.append(_fate_of(row, people, decided.repeats, decided.replaced))
+    return decided
 
 
 def _fate_of(row: Candidate, people: People, repeats: list[tuple[Fate, Known]], replaced: list[int]) -> Fate:
@@ -253,8 +273,6 @@ def _same_person(row: Candidate, people: People) -> list[Known]:
 def _revoke(revocation: Revocation, people: People, ends: Ends) -> dict[int, datetime]:
     """End what this person asked for in rows further up and will on a consent of then; what they agreed to since stays.
     Returns the keys of the leads in stock, with the moment."""
-    if revocation.person:
-        suppress(revocation.person, at=revocation.at)
     _end(ends, (*revocation.phones, *revocation.emails), revocation.at)
     moments = {}
     for digest in (*revocation.phones, *revocation.emails):
@@ -270,8 +288,10 @@ def _revoke(revocation: Revocation, people: People, ends: Ends) -> dict[int, dat
     return moments
 
 
-def _say_who_was_first(batch: ImportBatch, repeats: Sequence[tuple[Fate, Known]], above: Sequence[Fate]) -> None:
+def _say_who_was_first(batch: ImportBatch | None, repeats: Sequence[tuple[Fate, Known]], above: Sequence[Fate]) -> None:
     """Give duplicates their reason: the line of this file with the same person, or the stock."""
+    if not repeats:
+        return
     ids = [known.lead_id for _, known in repeats if known.lead_id]
     lines: dict[int | None, int] = {fate.lead_id: fate.line for fate in above if fate.lead_id}
     lines |= dict(ImportRow.objects.filter(batch=batch, lead_id__in=ids).values_list("lead_id", "line"))

@@ -9,13 +9,16 @@ import hashlib
 import os
 import re
 import stat
-from codecs import BOM_UTF16_BE, BOM_UTF16_LE, getincrementaldecoder
+from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE, getincrementaldecoder
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from io import TextIOWrapper
 from os import PathLike
 from typing import BinaryIO
+
+from privacy.vault.files import SealedFile
+from privacy.vault.sealing import CannotOpen
 
 from .columns import MAX_COLUMNS, recognised
 from .refusals import FileRefused
@@ -26,13 +29,19 @@ MAX_ROW = 512 * 1024  # characters, with its line breaks
 CHUNK = 1024 * 1024
 END = "\x1a"  # fed to the reader after the last line; swallowed into a cell only if a quote is still open
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]")
+GONE = "The uploaded file is gone. Upload it again."
+DAMAGED = "The uploaded file cannot be read back: it was damaged, or its key is gone. Upload it again."
 CHANGED = "The file changed while it was read. Import it again when it is complete."
+Source = str | PathLike[str] | SealedFile
 _UNDEFINED_1252 = re.compile(rb"[\x81\x8d\x8f\x90\x9d]")
 _SIGNATURES = {
     b"PK\x03\x04": "a ZIP archive or an Excel workbook",
     b"\xd0\xcf\x11\xe0": "an old Excel workbook",
     b"\x1f\x8b": "a compressed file",
     b"%PDF-": "a PDF",
+    b"<?xml": "an XML document",
+    b"<!DOCTYPE": "a web page or an XML document",
+    b"<html": "a web page",
 }
 
 
@@ -50,7 +59,7 @@ class Row:
 class Sheet:
     """A file that can be read, and how."""
 
-    path: str | PathLike[str]
+    path: Source
     size: int
     modified: int
     sha256: str
@@ -59,7 +68,7 @@ class Sheet:
     header: list[str] = field(default_factory=list)
 
 
-def look_at(path: str | PathLike[str]) -> Sheet:
+def look_at(path: Source) -> Sheet:
     """Find out how to read the file at ``path``; reads its bytes and its header.
 
     Raises:
@@ -97,8 +106,18 @@ def _with_header(sheet: Sheet) -> Sheet:
 
 
 @contextmanager
-def _opened(path: str | PathLike[str]) -> Iterator[BinaryIO]:
-    """The file at ``path``, opened for bytes if it is a regular file of a size we read."""
+def _opened(path: Source) -> Iterator[BinaryIO]:
+    """The file at ``path``, opened for bytes if it is a regular file of a size we read. How large a sealed one may be
+    is seen to when it is sealed."""
+    if isinstance(path, SealedFile):
+        try:
+            with path.opened() as file:
+                yield file
+        except FileNotFoundError as error:
+            raise FileRefused(GONE) from error
+        except CannotOpen as error:
+            raise FileRefused(DAMAGED) from error
+        return
     try:
         kind = os.stat(path)
         if not stat.S_ISREG(kind.st_mode):
@@ -149,6 +168,7 @@ def _examine(file: BinaryIO) -> tuple[str, str]:
 def _refuse_known_formats(start: bytes) -> None:
     if start.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
         raise FileRefused("The file is in UTF-16. Save it as CSV in UTF-8.")
+    start = start.removeprefix(BOM_UTF8).lstrip()
     for signature, name in _SIGNATURES.items():
         if start.startswith(signature):
             raise FileRefused(f"The file is {name}, not a CSV file. Open it and save the sheet as CSV.")

@@ -1,10 +1,9 @@
 """Importing a file of leads: read it, judge its rows, and take them in, 1,000 at a time."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
-from os import PathLike
 from typing import Any
 
 from marketplace.core import clock
@@ -20,6 +19,7 @@ from .rules import Judged, Rules, judge, verticals_by_word, word
 ROWS_AT_ONCE = 1000
 MAX_NEW_SUPPLIERS = 20
 UNNAMED_SUPPLIER = "Unnamed supplier"
+Watch = Callable[[int], None]
 
 
 @dataclass(frozen=True)
@@ -33,17 +33,20 @@ class Imported:
 
 
 def import_file(
-    path: str | PathLike[str],
+    path: reading.Source,
     *,
     supplier: str = "",
     vertical: str = "",
     keep: Sequence[str] = (),
     listed_when_asked: bool = False,
+    watch: Watch = lambda _: None,
 ) -> Imported:
     """Import the CSV file at ``path``. Leads with a consent record and an origin are on sale then, others on hold.
 
     ``supplier`` and ``vertical`` are for rows that name none; ``keep`` names unknown columns that become attributes.
     ``listed_when_asked`` dates the listing shortly after the request instead of now: for the demo's history only.
+    ``watch`` is told the line of the last row before the first portion and after each; what it raises stops the import
+    there, to be taken up again.
 
     The SHA-256 of the file is its identity: a file imported before changes nothing, an import that was cut off goes on
     where it stopped and comes to the same result, two imports of one file at once share the work. A bad row never
@@ -63,30 +66,32 @@ def import_file(
         raise FileRefused("The vertical named with --vertical is none of ours.")
     columns = read_header(sheet.header, keep=keep, has_vertical=for_all is not None)
     options = {"supplier": supplier, "vertical": for_all.slug if for_all else "", "keep": sorted(keep)}
-    named, for_rest = _survey(sheet, columns, supplier or UNNAMED_SUPPLIER)
+    # Reads the file to its end, so that one that is broken further down is refused before its first row is taken in.
+    named, for_rest, last_line = survey(reading.rows(sheet), columns, supplier)
     batch = _begin(sheet, options)
     suppliers = _make_suppliers(named)
     rules = Rules(columns, verticals, places(), batch.started_at, for_all, suppliers, for_rest)
+    watch(last_line)
     for judged in _ahead(_judged(sheet, rules, after=batch.read_to)):
         intake.take_in(batch.pk, judged, listed_when_asked=listed_when_asked)
+        watch(last_line)
     running = ImportBatch.objects.filter(pk=batch.pk, state=ImportBatch.State.RUNNING)
     running.update(state=ImportBatch.State.DONE, ended_at=clock.now())
     batch.refresh_from_db()
     return Imported(batch, ignored=columns.ignored)
 
 
-def _survey(sheet: reading.Sheet, columns: Columns, for_rest: str) -> tuple[dict[str, str], str]:
-    """The names of the suppliers in the file, by slug, and the slug for rows that name none.
-
-    Reads the file to its end, so that a file that is broken further down is refused before its first row is taken in.
-    """
+def survey(rows: Iterable[reading.Row], columns: Columns, for_rest: str) -> tuple[dict[str, str], str, int]:
+    """The names of the suppliers in ``rows`` by slug, the slug for those that name none (``for_rest`` is its name), and
+    the line on which the last row begins."""
     try:
-        slug, name = values.supplier(for_rest)
+        slug, name = values.supplier(for_rest or UNNAMED_SUPPLIER)
     except RowRejected as error:
         raise FileRefused(f"--supplier: {error}") from error
     named: dict[str, str] = {}
-    index = columns.fields.get("supplier", len(sheet.header))
-    for row in reading.rows(sheet):
+    index, last_line = columns.fields.get("supplier", columns.most), 0
+    for row in rows:
+        last_line = row.line
         given = row.cells[index].strip() if index < len(row.cells) else ""
         if not given:
             named[slug] = name
@@ -98,7 +103,7 @@ def _survey(sheet: reading.Sheet, columns: Columns, for_rest: str) -> tuple[dict
         if other not in named:
             named[other] = given
             _refuse_too_many(named)
-    return named, slug
+    return named, slug, last_line
 
 
 def _refuse_too_many(named: dict[str, str]) -> None:

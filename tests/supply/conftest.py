@@ -21,3 +21,17 @@ def fill_zip_codes():
 def zip_codes(db):
     """A small ZIP table."""
     fill_zip_codes()
+
+
+@pytest.fixture
+def uploads(settings, tmp_path):
+    """An empty folder for what is uploaded."""
+    settings.UPLOADS = tmp_path / "uploads"
+    return settings.UPLOADS
+
+
+@pytest.fixture
+def as_charlie(charlie, client, zip_codes, uploads):
+    """The browser of staff who may import."""
+    client.force_login(charlie)
+    return client

@@ -6,7 +6,13 @@ from datetime import timedelta
 from itertools import count
 from pathlib import Path
 
+from django.conf import settings
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.urls import reverse
+
 from marketplace.core import clock
+from marketplace.supply.models import Upload
+from marketplace.supply.tasks import work
 
 WORDING = "I agree to be called about my request by the companies named on this page."
 AREA_CODES = (
@@ -64,3 +70,22 @@ def write(
         writer.writeheader()
         writer.writerows(rows)
     return path
+
+
+def upload(client, content: bytes, **fields: str):
+    """Send a file through the page of the admin; the answer."""
+    file = SimpleUploadedFile("leads of Ana Canary.csv", content, "text/csv")
+    return client.post(reverse("admin:supply_upload"), {"supplier": "", "vertical": ""} | fields | {"file": file})
+
+
+def let_in(client, content: bytes, *, keep: Sequence[str] = (), **fields: str) -> Upload:
+    """Upload a file, press Import, and let the worker do its work; the upload as it is then."""
+    public_id = upload(client, content, **fields).url.rstrip("/").rpartition("/")[2]
+    client.post(reverse("admin:supply_start_import", args=[public_id]), {"keep": keep})
+    work()
+    return Upload.objects.get(public_id=public_id)
+
+
+def on_disk() -> list[str]:
+    """The kinds of sealed files that are there."""
+    return sorted(path.suffix for path in settings.UPLOADS.glob("*"))

@@ -64,3 +64,22 @@ def test_as_many_queries_for_many_rows(client, charlie, zip_codes, tmp_path, dja
 def test_buyers_do_not_see_it(client, alice, batch):
     client.force_login(alice)
     assert client.get(reverse("admin:supply_importbatch_changelist")).status_code in (302, 404)
+
+
+def test_the_report_groups_the_reasons(client, charlie, zip_codes, tmp_path, django_assert_max_num_queries):
+    one = row()
+    rows = [one, *(row(phone_1="1") for _ in range(12)), *(one | {"reference": f"{n}"} for n in range(3))]
+    rows += [row(consent_text=""), row(), row()]
+    path = write(tmp_path, rows)
+    path.write_text(path.read_text() + '"half\na row"\n')
+    batch = import_file(path).batch
+    assert batch.rows.by_reason() == [
+        ("rejected", "phone_1 is not a valid US phone number.", 12),
+        ("duplicate", "The same phone or email is further up in the file.", 3),
+        ("held", "No consent record: it takes consent_text, consent_at and consent_page.", 1),
+        ("rejected", "The row has too few or too many cells: a quote may be missing.", 1),
+    ]
+    client.force_login(charlie)
+    with django_assert_max_num_queries(16):
+        page = client.get(reverse("admin:supply_importbatch_change", args=[batch.pk])).text
+    assert "12 × Rejected: phone_1 is not a valid US phone number." in page

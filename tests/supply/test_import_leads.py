@@ -168,7 +168,9 @@ def test_the_headers_of_other_tools_are_recognised(tmp_path):
 
 def test_vertical_and_supplier_may_stand_beside_the_file(tmp_path):
     path = write(tmp_path, [without("vertical supplier")])
-    with pytest.raises(CommandError, match=r"lacks these columns: vertical \(or say --vertical"):
+    with pytest.raises(
+        CommandError, match=r"lacks these columns: vertical \(or name one line of business for all rows"
+    ):
         run(path)
     with pytest.raises(CommandError, match="none of ours"):
         run(path, "--vertical", "pets")

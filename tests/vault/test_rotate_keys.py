@@ -13,6 +13,7 @@ from marketplace.leads.services import contact_of, same_person
 from marketplace.mail.models import Category, OutgoingEmail
 from marketplace.mail.services import render, send
 from marketplace.purchases.services import AlreadyBought, buy_lead
+from privacy.vault.files import SealedFile
 from tests.stock import make_lead
 
 pytestmark = pytest.mark.django_db
@@ -152,3 +153,14 @@ def test_a_batch_is_read_at_once_and_locks_no_more_than_it_must(settings, django
     assert len(many) == len(few) == 2, "the batch, and that there is no more"
     if connection.vendor == "postgresql":
         assert all(sql.endswith('FOR NO KEY UPDATE OF "leads_leadcontact"') for sql in many)
+
+
+def test_files_that_need_the_old_key_are_counted(settings, tmp_path):
+    settings.UPLOADS = tmp_path
+    for name in ("one", "other"):
+        with SealedFile(tmp_path / name, name).create() as file:
+            file.finish()
+    put_in_front(settings, "SEALING_KEYS")
+    err = StringIO()
+    call_command("rotate_keys", stdout=StringIO(), stderr=err)
+    assert err.getvalue() == "2 files need an older key until they are deleted, at the latest in 7 days\n"

@@ -57,6 +57,12 @@ def price(cents: int) -> SafeString:
     )
 
 
+@register.filter
+def thousands(number: int) -> str:
+    """A count as people write it, ``12,345``."""
+    return f"{number:,}"
+
+
 _MASKS = {"name": ("m4", "m6"), "phone": ("m3", "m3", "m4"), "email": ("m8",), "address": ("m6", "m4")}
 
 

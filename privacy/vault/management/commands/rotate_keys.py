@@ -5,10 +5,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.apps import apps
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import models, transaction
 
 from privacy.vault.fields import SealedField, seal_into, unseal_from
+from privacy.vault.files import key_of_file
 from privacy.vault.keys import sealing_ring
 from privacy.vault.sealing import CannotOpen, key_of
 
@@ -41,8 +43,15 @@ class Command(BaseCommand):
                     for public_id in outcome.closed:
                         self.stderr.write(f"{where}: {public_id} does not open")
                     closed += len(outcome.closed)
+        self._tell_of_files()
         if closed:
             raise CommandError(f"{closed} do not open and stay as they are. Take no key out before you know why.")
+
+    def _tell_of_files(self) -> None:
+        """Sealed files are not sealed anew: all are deleted within days, and one may be read at this moment."""
+        older = sum(key_of_file(path) != _current() for path in settings.UPLOADS.glob("*") if path.is_file())
+        if older:
+            self.stderr.write(f"{older} files need an older key until they are deleted, at the latest in 7 days")
 
 
 def rotate(model: type[models.Model], column: str) -> Outcome:

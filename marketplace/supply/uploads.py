@@ -1,0 +1,295 @@
+"""Taking in the files that staff upload: looked at first, then imported by a worker that may die at any moment.
+
+The row of the upload is the guarantee: whoever claims it takes the file in from where it stopped, and only the run
+that has the claim writes how it ended. The file is deleted once that is written.
+"""
+
+import time
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+from itertools import chain
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.db.models import F
+
+from accounts.models import User
+from marketplace.core import clock, logs, wake
+from marketplace.core.csv_export import Cell, csv_lines
+from marketplace.core.ids import new_id
+from marketplace.core.transactions import in_transaction
+from privacy.vault.files import SealedFile
+from privacy.vault.sealing import CannotOpen
+
+from . import reading, values
+from .columns import Columns, may_be_kept, read_header, unknown
+from .files import content_of, delete_strays, rejects_of
+from .models import ImportBatch, ImportRow, KeptColumn, Upload
+from .refusals import FileRefused, RowRejected
+from .services import import_file
+
+log = logs.get("leadfair.supply")
+State = Upload.State
+TASK = "supply.work"
+RUN_SECONDS = 20  # of taking rows in; then the other jobs of the worker have their turn
+LOST_AFTER = timedelta(minutes=2)  # far above what a portion takes; an older claim has lost its worker
+MAX_ATTEMPTS = 5  # without getting further
+PAUSE = timedelta(seconds=30)
+KEPT = timedelta(days=1)  # a file that was looked at and never imported
+REJECTS_KEPT = timedelta(days=7)
+STOPPED = (
+    "The import stopped several times at the same place. No row of it is half done. "
+    "Upload the file again later: it goes on from there."
+)
+COLUMNS_OF_REPORT = ("line", "outcome", "reason")
+
+
+class AlreadyHere(FileRefused):
+    """The file is known: it came in before (``batch``), or is on its way in (``upload``)."""
+
+    status = 409
+
+    def __init__(self, message: str, *, batch: ImportBatch | None = None, upload: Upload | None = None) -> None:
+        self.batch, self.upload = batch, upload
+        super().__init__(message)
+
+
+class _Later(Exception):
+    """The run had its time; the next one goes on."""
+
+
+class _ClaimLost(Exception):
+    """Another run has taken over."""
+
+
+def receive(staff: User, public_id: str, *, supplier: str, vertical: str) -> Upload:
+    """Note the file that was sealed under ``public_id`` for a preview; ``supplier`` (a name) and ``vertical`` (a slug)
+    are for rows that name none.
+
+    Raises:
+        AlreadyHere: a file of the same bytes was imported, or is on its way in.
+        FileRefused: it cannot be imported as a whole.
+    """
+    sheet = reading.look_at(content_of(public_id))
+    begun = ImportBatch.objects.filter(sha256=sheet.sha256).first()
+    if begun is not None and begun.state == ImportBatch.State.DONE:
+        raise AlreadyHere("This file was imported before. Nothing was changed.", batch=begun)
+    options = begun.options if begun else {"supplier": supplier, "vertical": vertical, "keep": []}
+    columns = read_header(sheet.header, has_vertical=bool(options["vertical"]))
+    if begun is None:
+        options["keep"] = _kept_before(_whose(sheet, columns, supplier), unknown(sheet.header))
+    now = clock.now()
+    try:
+        with transaction.atomic():
+            return Upload.objects.create(
+                public_id=public_id,
+                uploaded_by=staff,
+                sha256=sheet.sha256,
+                options=options,
+                available_at=now,
+                created_at=now,
+            )
+    except IntegrityError:
+        other = Upload.objects.live().filter(sha256=sheet.sha256).first()
+        raise AlreadyHere("This file is on its way in already.", upload=other) from None
+
+
+def _whose(sheet: reading.Sheet, columns: Columns, supplier: str) -> str:
+    """The short name of who delivered the file: the one named for all rows, or the one that its first row names."""
+    first = next(reading.rows(sheet), None)
+    index = columns.fields.get("supplier", columns.most)
+    named = first.cells[index] if first and index < len(first.cells) else ""
+    try:
+        return values.supplier(supplier or named.strip())[0]
+    except RowRejected:
+        return ""
+
+
+def _kept_before(supplier: str, names: list[str]) -> list[str]:
+    """Which of the columns ``names`` staff kept in the last file of this supplier that had them."""
+    known = KeptColumn.objects.filter(supplier=supplier, name__in=filter(may_be_kept, names))
+    return sorted(known.values_list("name", flat=True))
+
+
+def start(upload: Upload, *, keep: list[str]) -> bool:
+    """Let a worker take the file in, with these unknown columns as answers, which are remembered for its supplier.
+    Returns False if that was decided before; then nothing changes. If the import of this file was begun before, it goes
+    on with the options of then.
+
+    Raises:
+        FileRefused: with these columns it cannot be imported.
+    """
+    if upload.state != State.PREVIEW:
+        return False
+    if goes_on(upload):
+        return _let_in(upload)
+    sheet = reading.look_at(content_of(upload.public_id))
+    columns = read_header(sheet.header, keep=keep, has_vertical=bool(upload.options["vertical"]))
+    upload.options = upload.options | {"keep": sorted(keep)}
+    return _let_in(upload, _whose(sheet, columns, upload.options["supplier"]), unknown(sheet.header))
+
+
+def goes_on(upload: Upload) -> bool:
+    """Whether the import of this file was begun before and cut off."""
+    return ImportBatch.objects.filter(sha256=upload.sha256).exists()
+
+
+@in_transaction
+def _let_in(upload: Upload, supplier: str = "", names: list[str] | None = None) -> bool:
+    waits = Upload.objects.filter(pk=upload.pk, state=State.PREVIEW)
+    if not waits.update(state=State.WAITING, options=upload.options, available_at=clock.now()):
+        return False
+    if supplier and names:
+        keep = upload.options["keep"]
+        KeptColumn.objects.filter(supplier=supplier, name__in=set(names) - set(keep)).delete()
+        kept = [KeptColumn(supplier=supplier, name=name) for name in keep]
+        KeptColumn.objects.bulk_create(kept, ignore_conflicts=True)
+    wake.after_commit(TASK)
+    return True
+
+
+def cancel(upload: Upload) -> bool:
+    """Delete a file that was looked at only; returns False if it is no longer there to be cancelled."""
+    if not Upload.objects.filter(pk=upload.pk, state=State.PREVIEW).update(state=State.CANCELLED):
+        return False
+    content_of(upload.public_id).delete()
+    return True
+
+
+def run_due() -> int:
+    """Take in the files that wait, one after the other; returns how many were taken up. Any number of workers may."""
+    taken, until = 0, time.monotonic() + RUN_SECONDS
+    while time.monotonic() < until and (upload := _claim()):
+        _run(upload, until)
+        taken += 1
+    if Upload.objects.due(clock.now(), clock.now() - LOST_AFTER).exists():
+        wake.after_commit(TASK)
+    return taken
+
+
+def _claim() -> Upload | None:
+    now = clock.now()
+    due = Upload.objects.due(now, now - LOST_AFTER)
+    for upload in due[:20]:
+        claim = new_id()
+        mine = due.filter(pk=upload.pk)
+        if mine.update(state=State.RUNNING, claim=claim, claimed_at=now, attempts=F("attempts") + 1):
+            upload.refresh_from_db()
+            return upload
+    return None
+
+
+def _run(upload: Upload, until: float) -> None:
+    """Take the file in, until it is in, or it is refused, or the time is over."""
+    if upload.attempts > MAX_ATTEMPTS:
+        _end(upload, state=State.REFUSED, problem=STOPPED)
+        return
+    try:
+        batch = _import(upload, until)
+        has_rejects = _keep_rejects(upload, batch)
+    except FileRefused as error:
+        _end(upload, state=State.REFUSED, problem=str(error)[:300])
+    except _ClaimLost:
+        log.warning("import taken over", id=upload.public_id)
+    except _Later:
+        _write(upload, state=State.WAITING, available_at=clock.now())
+    except Exception as error:
+        log.error("import broke off", id=upload.public_id, exc_info=error)
+        _write(upload, state=State.WAITING, available_at=clock.now() + PAUSE)
+    else:
+        until_when = clock.now() + REJECTS_KEPT if has_rejects else None
+        _end(upload, state=State.DONE, batch=batch, rejects_until=until_when)
+
+
+def _import(upload: Upload, until: float) -> ImportBatch:
+    portions = 0
+
+    def watch(lines: int) -> None:
+        nonlocal portions
+        got_on = {"attempts": 0} if portions else {}
+        if not _write(upload, lines=lines, claimed_at=clock.now(), **got_on):
+            raise _ClaimLost
+        if portions and time.monotonic() > until:
+            raise _Later
+        portions += 1
+
+    return import_file(content_of(upload.public_id), watch=watch, **upload.options).batch
+
+
+def _write(upload: Upload, **changes: Any) -> bool:
+    """Change the row, if this run still has it."""
+    mine = Upload.objects.filter(pk=upload.pk, state=State.RUNNING, claim=upload.claim)
+    return bool(mine.update(**changes))
+
+
+def _end(upload: Upload, **changes: Any) -> None:
+    if _write(upload, **changes):
+        log.info("upload", id=upload.public_id, state=str(changes["state"]))
+        content_of(upload.public_id).delete()
+
+
+def _keep_rejects(upload: Upload, batch: ImportBatch) -> bool:
+    """Seal the rows that did not go on sale, as they stand in the file, for whoever has to mend them."""
+    file = rejects_of(upload.public_id)
+    file.delete()  # of a run that died while it wrote
+    if batch.total == batch.accepted:
+        return False
+    sheet = reading.look_at(content_of(upload.public_id))
+    columns = read_header(sheet.header, keep=upload.options["keep"], has_vertical=bool(upload.options["vertical"]))
+    with file.create() as out:
+        for line in csv_lines([*COLUMNS_OF_REPORT, *sheet.header], _rejects(sheet, columns, batch)):
+            out.write(line.encode())
+        out.finish()
+    return True
+
+
+def _rejects(sheet: reading.Sheet, columns: Columns, batch: ImportBatch) -> Iterator[list[Cell]]:
+    places = columns.fields | columns.attributes
+    rows = reading.rows(sheet)
+    for line, outcome, reason in batch.rows.worth_a_look().values_list("line", "outcome", "reason").iterator():
+        row = next(row for row in rows if row.line == line)
+        yield [line, ImportRow.Outcome(outcome).label, reason, *_without_identity_number(row.cells, reason, places)]
+
+
+def _without_identity_number(cells: list[str], reason: str, places: Mapping[str, int]) -> list[str]:
+    """The cells of a row, but for a social security or card number that it was rejected for: such are never kept."""
+    name, _, why = reason.partition(" ")
+    if why.startswith("looks like it holds a ") and name in places:
+        cells = list(cells)
+        cells[places[name]] = "removed"
+    return cells
+
+
+def rejects_file(batch: ImportBatch, now: datetime) -> Upload | None:
+    """The upload whose rejects can be downloaded for this batch."""
+    return batch.uploads.with_rejects(now).order_by("-pk").first()
+
+
+def read_rejects(upload: Upload) -> Iterator[bytes]:
+    """The file of rejects, part by part.
+
+    Raises:
+        FileRefused: it cannot be read back; before the first part.
+    """
+    parts = _parts(rejects_of(upload.public_id))
+    try:
+        first = next(parts)
+    except (OSError, CannotOpen) as error:
+        raise FileRefused("The file of these rows cannot be read back.") from error
+    return chain([first], parts)
+
+
+def _parts(file: SealedFile) -> Iterator[bytes]:
+    with file.opened() as plain:
+        while part := plain.read(64 * 1024):
+            yield part
+
+
+def tidy() -> None:
+    """Forget the files that were looked at and never imported, and delete those whose time is over."""
+    old = Upload.objects.filter(state=State.PREVIEW, created_at__lt=clock.now() - KEPT)
+    for upload in old:
+        cancel(upload)
+    deleted = delete_strays()
+    if deleted:
+        log.info("files deleted", count=deleted)
