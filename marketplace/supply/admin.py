@@ -27,12 +27,24 @@ class ImportBatchAdmin(ReadOnlyAdmin):
     list_filter = ["state"]
     ordering = ["-pk"]
     fields = [
-        *("whose", "what_for", "state", "started_at", "ended_at", "rows_in_all", "accepted", "held", "duplicates"),
+        *(
+            "whose",
+            "what_for",
+            "brought_by",
+            "state",
+            "started_at",
+            "ended_at",
+            "rows_in_all",
+            "accepted",
+            "held",
+            "duplicates",
+        ),
         *("rejected", "reasons", "rows_of_it", "by_supplier", "for_the_rest", "kept", "sha256"),
     ]
     readonly_fields = [
         "whose",
         "what_for",
+        "brought_by",
         "rows_in_all",
         "reasons",
         "rows_of_it",
@@ -97,6 +109,11 @@ class ImportBatchAdmin(ReadOnlyAdmin):
     @admin.display(description="Lines of business")
     def what_for(self, batch: ImportBatch) -> str:
         return ", ".join(batch.verticals) or "none"
+
+    @admin.display(description="Uploaded by")
+    def brought_by(self, batch: ImportBatch) -> str:
+        handles = batch.uploads.order_by("pk").values_list("uploaded_by__handle", flat=True)
+        return ", ".join(dict.fromkeys(handles)) or "nobody, it came in by command"
 
     @admin.display(description="Rows")
     def rows_in_all(self, batch: ImportBatch) -> int:

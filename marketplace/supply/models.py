@@ -144,7 +144,7 @@ class Upload(models.Model):
     it had is not kept, it may name a person."""
 
     class State(models.TextChoices):
-        PREVIEW = "preview", "Looked at"
+        PREVIEW = "preview", "Not imported yet"
         WAITING = "waiting", "Waiting"
         RUNNING = "running", "Coming in"
         DONE = "done", "Done"

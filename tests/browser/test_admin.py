@@ -59,7 +59,7 @@ LISTS = [
     for name in (
         *("accounts/user", "leads/lead", "leads/supplier", "leads/vertical", "ledger/account", "ledger/transfer"),
         *("mail/outgoingemail", "policy/acceptance", "policy/policyversion", "purchases/order", "purchases/purchase"),
-        *("supply/importbatch", "supply/importrow"),
+        *("supply/importbatch", "supply/importrow", "supply/withdrawal"),
         *("wallet/deposit", "wallet/dispute", "wallet/refund", "wallet/stripeevent"),
     )
 ]

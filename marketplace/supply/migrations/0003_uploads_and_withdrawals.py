@@ -99,7 +99,7 @@ class Migration(migrations.Migration):
                     "state",
                     models.CharField(
                         choices=[
-                            ("preview", "Looked at"),
+                            ("preview", "Not imported yet"),
                             ("waiting", "Waiting"),
                             ("running", "Coming in"),
                             ("done", "Done"),
