@@ -6,16 +6,18 @@ from django.core.management.base import BaseCommand
 
 from marketplace.mail import services as mail
 from marketplace.purchases import export_jobs
+from marketplace.supply import tasks as supply
 from marketplace.wallet import inbox
 
 
 class Command(BaseCommand):
-    help = "Drain the inbox of the card processor and the outbox, and write the exports that wait, once."
+    help = "Drain the inbox of the card processor and the outbox, write the exports that wait and take in uploaded files, once."
 
     def handle(self, *args: Any, **options: Any) -> None:
         events = _drain(inbox.process_events)
         mails = _drain(mail.deliver_due)
         files = export_jobs.write_waiting()
+        supply.work()
         self.stdout.write(f"{events} events processed, {mails} mails sent, {files} exports written")
 
 

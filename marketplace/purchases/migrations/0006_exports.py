@@ -34,7 +34,7 @@ class Migration(migrations.Migration):
                 ('buyer', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
             ],
             options={
-                'indexes': [models.Index(condition=models.Q(('state__in', ['waiting', 'writing'])), fields=['id'], name='purchases_exports_running'), models.Index(fields=['buyer', '-id'], name='purchases_exports_of_buyer')],
+                'indexes': [models.Index(condition=models.Q(('state__in', ['waiting', 'writing'])), fields=['id'], name='purchases_exports_run'), models.Index(fields=['buyer', '-id'], name='purchases_exports_of_buyer')],
                 'constraints': [models.UniqueConstraint(condition=models.Q(('state__in', ['waiting', 'writing'])), fields=('buyer', 'format', 'filter_digest'), name='purchases_export_once_at_a_time'), models.CheckConstraint(condition=models.Q(('format__in', ['csv', 'xlsx'])), name='purchases_export_format_known'), models.CheckConstraint(condition=models.Q(models.Q(('finished_at__isnull', True), ('state__in', ['waiting', 'writing'])), models.Q(('finished_at__isnull', False), ('state__in', ['ready', 'failed'])), _connector='OR'), name='purchases_export_finished_or_not')],
             },
         ),
