@@ -52,9 +52,9 @@ def test_work_sends_what_is_due(alice, mailoutbox):
         )  # fmt: skip
     out = StringIO()
     call_command("work", stdout=out)
-    assert out.getvalue().strip() == "0 events processed, 3 mails sent, 0 exports written"
+    assert out.getvalue().strip() == "0 events processed, 3 mails sent, 0 exports written, 0 files taken in"
     assert len(mailoutbox) == 3
     assert not OutgoingEmail.objects.filter(state="queued").exists()
     out = StringIO()
     call_command("work", stdout=out)
-    assert out.getvalue().strip() == "0 events processed, 0 mails sent, 0 exports written"
+    assert out.getvalue().strip() == "0 events processed, 0 mails sent, 0 exports written, 0 files taken in"

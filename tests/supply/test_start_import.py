@@ -8,9 +8,11 @@ import sys
 import time
 import tracemalloc
 from datetime import timedelta
+from io import StringIO
 
 import pytest
 from django.conf import settings
+from django.core.management import call_command
 from django.db import connection
 from django.urls import reverse
 
@@ -24,7 +26,7 @@ from marketplace.supply.services import import_file
 from tests.races.rig import race
 
 from .files import let_in, on_disk, row, upload, write
-from .test_hostile_files import GOOD, HEADER, REFUSED
+from .test_hostile_files import BROKEN_BELOW, GOOD, HEADER, REFUSED
 from .test_resuming import mixed_file, whole_and_sound
 
 
@@ -70,9 +72,6 @@ def test_pressed_twice_it_comes_in_once(as_charlie, tmp_path):
     assert as_charlie.post(reverse("admin:supply_start_import", args=[found.public_id])).status_code == 302
     assert Upload.objects.get().state == "done"
     assert Lead.objects.count() == 1
-
-
-BROKEN_BELOW = [name for name in REFUSED if "quote" in name or "same, and long" in name or "cell over" in name]
 
 
 @pytest.mark.parametrize("name", BROKEN_BELOW)
@@ -333,3 +332,12 @@ def test_memory_stays_flat(charlie):
 
     peak_of(100)  # what is loaded once
     assert peak_of(20_000) < 1.5 * peak_of(4000) + 2_000_000
+
+
+def test_without_a_worker_a_command_does_it(as_charlie, tmp_path):
+    found = waiting(as_charlie, write(tmp_path, [row()]).read_bytes())
+    out = StringIO()
+    call_command("work", stdout=out)
+    found.refresh_from_db()
+    assert found.state == "done"
+    assert "1 files taken in" in out.getvalue()

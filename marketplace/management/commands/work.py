@@ -6,19 +6,23 @@ from django.core.management.base import BaseCommand
 
 from marketplace.mail import services as mail
 from marketplace.purchases import export_jobs
-from marketplace.supply import tasks as supply
+from marketplace.supply import uploads, withdrawals
 from marketplace.wallet import inbox
 
 
 class Command(BaseCommand):
-    help = "Drain the inbox of the card processor and the outbox, write the exports that wait and take in uploaded files, once."
+    help = "Work off once what waits: payments, mails, exports, uploaded files, withdrawals."
 
     def handle(self, *args: Any, **options: Any) -> None:
         events = _drain(inbox.process_events)
         mails = _drain(mail.deliver_due)
-        files = export_jobs.write_waiting()
-        supply.work()
-        self.stdout.write(f"{events} events processed, {mails} mails sent, {files} exports written")
+        exports = export_jobs.write_waiting()
+        withdrawals.finish_all()
+        files = _drain(uploads.run_due)
+        uploads.tidy()
+        self.stdout.write(
+            f"{events} events processed, {mails} mails sent, {exports} exports written, {files} files taken in"
+        )
 
 
 def _drain(work: Any) -> int:

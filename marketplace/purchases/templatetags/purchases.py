@@ -48,6 +48,7 @@ def last_line(text: str) -> str:
     return Truncator(lines[-1] if lines else "").chars(120)
 
 
+@register.filter
 def public_ids(leads: Iterable[Lead]) -> list[str]:
     """The public ids of these leads."""
     return [lead.public_id for lead in leads]
