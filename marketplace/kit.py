@@ -13,6 +13,7 @@ from accounts.models import STATES
 from marketplace.core import charts, clock
 from marketplace.core.money import dollars
 from marketplace.leads import calling
+from marketplace.leads.facets import Facets
 from marketplace.leads.forms import CatalogueForm
 from marketplace.leads.models import Consent, Lead, Vertical
 from marketplace.leads.verticals import KINDS
@@ -33,6 +34,16 @@ class SampleForm(forms.Form):
     buyers = forms.ChoiceField(choices=[("one", "Only me"), ("more", "Up to three")], widget=forms.RadioSelect)
     note = forms.CharField(widget=forms.Textarea(attrs={"rows": 3}), required=False)
     adult = forms.BooleanField(label="I am 18 or older", help_text="Only adults may buy leads.")
+
+
+_COUNTS = {
+    "vertical": {"auto-insurance": 61, "solar": 24, "hvac": 8},
+    "state": {"OH": 61, "TX": 57, "CA": 22, "IN": 3},
+    "price": {"0": 12, "1": 40, "2": 9},
+    "age": {"0": 5, "1": 16, "4": 40},
+    "exclusive": {"1": 20, "0": 41},
+    "certified": {"1": 33},
+}
 
 
 def samples() -> dict[str, Any]:
@@ -56,6 +67,8 @@ def samples() -> dict[str, Any]:
         "leads": leads,
         "owned": {leads[2].pk: "sample"},
         "filters": filters,
+        "numbers": filters.numbers(Facets(93, _COUNTS)),
+        "bands": filters.price_bands(),
         "there": calling.call_time(leads[0]),
         "an_hour_ago": clock.now() - timedelta(hours=1),
         **_charts(),
