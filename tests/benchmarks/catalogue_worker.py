@@ -22,7 +22,7 @@ from marketplace.leads.forms import CatalogueForm, canonical  # noqa: E402
 from marketplace.leads.models import Lead, LeadQuerySet  # noqa: E402
 from marketplace.leads.views import PAGE_SIZE  # noqa: E402
 
-PLAIN, CHOSEN = "", "vertical=solar&state=OH"
+PLAIN, CHOSEN = "", "vertical=solar&state=AL"
 RADIUS = "vertical=solar&place=City+7&miles=50"
 RARE = "state=VT&certificate=1&mode=exclusive&min=150"
 

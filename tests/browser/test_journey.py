@@ -85,7 +85,7 @@ def test_from_sign_up_to_the_phone_number_and_the_export(stack, open_browser, ja
 
     # Work it: stage, note, list, search, export.
     page.locator("select[name=stage]").select_option("contacted")
-    page.get_by_role("button", name=re.compile("Save")).first.click()
+    page.get_by_role("button", name="Save stage").click()
     page.locator("textarea[name=text], input[name=text]").fill("Call back on Friday")
     page.get_by_role("button", name=re.compile("Add note|Save note")).click()
     assert page.get_by_text("Call back on Friday").is_visible()
