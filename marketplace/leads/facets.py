@@ -5,7 +5,7 @@ where those are asked for, the leads are counted on the spot, up to a limit.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +22,6 @@ from .pricing import AGE_BANDS, PRICE_BANDS
 from .verticals import KINDS
 
 COUNTED = 1000  # more are shown as "1,000+"
-TOTAL = "total"
 # The values of each column of a tally. A row that counts any vertical or state has "" there, one that counts any of the
 # others has ANY in all four.
 _OF_KIND: dict[str, Sequence[int]] = {
@@ -41,26 +40,44 @@ Found = Callable[[str], LeadQuerySet]  # the leads that pass all filters, or all
 
 @dataclass(frozen=True)
 class Facets:
-    """``total`` leads pass all filters (at most 1,001 are counted). ``counts`` holds for each column how many there are
-    of each of its values; a column is not there if they are too many to be counted on the spot."""
+    """``total`` leads pass all filters; more than 1,000 if ``is_capped``. ``counts`` holds for each column how many
+    there are of each of its values; a column is not there if they are too many to be counted on the spot."""
 
     total: int
     counts: Counts
+    is_capped: bool = False
+
+    @property
+    def said(self) -> str:
+        """The total as people write it, ``"1,000+"`` if nobody counted on."""
+        return f"{COUNTED:,}+" if self.is_capped else f"{self.total:,}"
 
 
 _Branch = tuple[str, Sequence[Any]]
 
 
-def counted_before(found: LeadQuerySet, wanted: Wanted) -> Facets:
-    """From the last count, for filters that a tally knows; the total is that of this moment."""
-    return _ask([_total(found), *(_tally(column, wanted) for column in COLUMNS)])
+def counted_before(wanted: Wanted) -> Facets | None:
+    """From the last count, for filters that a tally knows; None if nobody ever counted."""
+    counts = _ask(_tally(column, wanted) for column in COLUMNS)
+    if not counts:
+        return None
+    column = next(iter(wanted), "vertical")
+    let_through = [str(value) for value in wanted.get(column, counts.get(column, ()))]
+    return Facets(sum(counts.get(column, {}).get(value, 0) for value in let_through), counts)
 
 
-def counted_now(found: Found) -> Facets:
-    """On the spot, for any filters."""
-    facets = _ask([_total(found("")), *(_live(column, found(column)) for column in COLUMNS)])
-    few = {column: numbers for column, numbers in facets.counts.items() if sum(numbers.values()) <= COUNTED}
-    return Facets(facets.total, few)
+def counted_now(found: Found, filtered: Collection[str]) -> Facets:
+    """On the spot, for any filters; ``filtered`` names the columns that have one of their own."""
+    try:
+        statement, values = _sorts(found("")).query.sql_with_params()
+    except EmptyResultSet:  # a price beyond what a column holds, say
+        return Facets(0, {})
+    branches: list[_Branch | None] = [("SELECT 'total', '', COUNT(*) FROM found", [])]
+    branches += [_live(column, found(column)) if column in filtered else _of_found(column) for column in COLUMNS]
+    counts = _ask(branches, above=f"WITH found AS ({statement}) ", given=values)
+    total = counts.pop("total", {}).get("", 0)
+    few = {column: numbers for column, numbers in counts.items() if sum(numbers.values()) <= COUNTED}
+    return Facets(min(total, COUNTED), few, is_capped=total > COUNTED)
 
 
 def count_each(lists: Sequence[LeadQuerySet], *, most: int = COUNTED) -> list[int]:
@@ -76,56 +93,54 @@ def count_each(lists: Sequence[LeadQuerySet], *, most: int = COUNTED) -> list[in
     return [found.get(place, 0) for place in range(len(lists))]
 
 
-def _counted(label: str, value: str, leads: Any) -> _Branch | None:
-    """Count what ``leads`` (a query of one column) gives, up to the limit; None if it can give nothing."""
-    try:
-        statement, values = leads[: COUNTED + 1].query.sql_with_params()
-    except EmptyResultSet:  # a price beyond what a column holds, say
-        return None
-    return f"SELECT '{label}', {value}, COUNT(*) FROM ({statement}) found", values  # noqa: S608 - of the ORM
-
-
-def _total(found: LeadQuerySet) -> _Branch | None:
-    return _counted(TOTAL, "''", found.order_by().values("pk"))
-
-
 def _tally(column: str, wanted: Wanted) -> _Branch:
     """The counts of each value of ``column`` among what the other filters let through."""
     others = {name: values for name, values in wanted.items() if name != column}
-    whole = column not in _OF_KIND and not others.keys() & _OF_KIND.keys()
-    among = {name: [ANY] if whole else others.get(name, values) for name, values in _OF_KIND.items()}
+    needed = {name for name in _OF_KIND if name in others or name == column}
+    among = {  # one of the four, or none, is counted in groups; for more the single sorts are added up
+        name: others.get(name, values) if name in needed or len(needed) > 1 else [ANY]
+        for name, values in _OF_KIND.items()
+    }
     among |= {name: values if name == column else others.get(name, [""]) for name, values in _GROUPED.items()}
     where = " AND ".join(f"{name} IN ({', '.join(['%s'] * len(values))})" for name, values in among.items())
     statement = f"SELECT '{column}', CAST({column} AS varchar(30)), SUM(count) FROM leads_tally WHERE {where}"  # noqa: S608
     return f"{statement} GROUP BY {column}", [value for values in among.values() for value in values]
 
 
-_LIVE: dict[str, Callable[[], Any]] = {
-    "vertical": lambda: F("vertical__slug"),
-    "state": lambda: F("state"),
-    "age": lambda: in_age_bands(clock.now()),
-    "price": in_price_bands,
-    "exclusive": is_exclusive,
-    "certified": is_certified,
-}
+def _sorts(found: LeadQuerySet) -> Any:
+    """The sort of each lead, of at most 1,001."""
+    return found.order_by().values(
+        its_vertical=F("vertical__slug"),
+        its_state=F("state"),
+        its_age=in_age_bands(clock.now()),
+        its_price=in_price_bands(),
+        its_exclusive=is_exclusive(),
+        its_certified=is_certified(),
+    )[: COUNTED + 1]
+
+
+def _of_found(column: str, source: str = "found") -> _Branch:
+    its = f"its_{column}"
+    return f"SELECT '{column}', CAST({its} AS varchar(30)), COUNT(*) FROM {source} GROUP BY {its}", []  # noqa: S608
 
 
 def _live(column: str, found: LeadQuerySet) -> _Branch | None:
-    some = found.order_by().annotate(value=_LIVE[column]()).values("value")
-    branch = _counted(column, "CAST(value AS varchar(30))", some)
-    return branch and (f"{branch[0]} GROUP BY value", branch[1])
+    try:
+        statement, values = _sorts(found).query.sql_with_params()
+    except EmptyResultSet:
+        return None
+    return _of_found(column, f"({statement}) found")[0], values
 
 
-def _ask(branches: Iterable[_Branch | None]) -> Facets:
+def _ask(
+    branches: Iterable[_Branch | None], *, above: str = "", given: Sequence[Any] = ()
+) -> dict[str, dict[str, int]]:
     wanted = [branch for branch in branches if branch]
-    if not wanted:
-        return Facets(0, {})
     with connection.cursor() as cursor:
         statement = " UNION ALL ".join(text for text, _ in wanted)
-        cursor.execute(statement, [value for _, values in wanted for value in values])
+        cursor.execute(above + statement, [*given, *(value for _, values in wanted for value in values)])
         rows = cursor.fetchall()
     counts: dict[str, dict[str, int]] = defaultdict(dict)
     for column, value, number in rows:
         counts[column][value] = int(number)
-    total = counts.pop(TOTAL, {}).get("", 0)
-    return Facets(total, counts)
+    return counts

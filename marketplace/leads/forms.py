@@ -263,11 +263,14 @@ class CatalogueForm(forms.Form):
 
     def count(self) -> Facets:
         """How many leads on sale pass the filters, and how many each value of each filter would find. One query."""
-        leads = Lead.objects.on_sale()
         wanted = self._among()
-        if wanted is not None:
-            return facets.counted_before(self.found(leads), wanted)
-        return facets.counted_now(lambda column: self.found(leads, without=FILTERS_ON.get(column, [column])))
+        known = facets.counted_before(wanted) if wanted is not None else None
+        if known is not None:
+            return known
+        leads, chosen = Lead.objects.on_sale(), self.chosen()
+        filters = {column: FILTERS_ON.get(column, (column,)) for column in facets.COLUMNS}
+        filtered = [column for column, names in filters.items() if chosen.keys() & set(names)]
+        return facets.counted_now(lambda column: self.found(leads, without=filters.get(column, ())), filtered)
 
     def _among(self) -> Wanted | None:
         """The filters in use as values of the columns of a tally; None if a tally does not know them."""

@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 from datetime import datetime, timedelta
+from itertools import product
 from typing import Any
 
 from django.db import connection
@@ -81,10 +82,16 @@ def _with_groups(counts: Counter[Sort]) -> Counter[Sort]:
     """``counts`` and those of the groups; that of everything is there even if nothing is on sale."""
     grouped: Counter[Sort] = Counter({(ANY, ANY, ANY, ANY, "", ""): 0})
     for (age, price, exclusive, certified, vertical, state), number in counts.items():
-        for kind in ((age, price, exclusive, certified), (ANY, ANY, ANY, ANY)):
-            for line in (vertical, ""):
-                for place in (state, ""):
-                    grouped[(*kind, line, place)] += number
+        kinds = (
+            (age, price, exclusive, certified),
+            (ANY, ANY, ANY, ANY),
+            (age, ANY, ANY, ANY),
+            (ANY, price, ANY, ANY),
+            (ANY, ANY, exclusive, ANY),
+            (ANY, ANY, ANY, certified),
+        )
+        for kind, line, place in product(kinds, (vertical, ""), (state, "")):
+            grouped[(*kind, line, place)] += number
     return grouped
 
 

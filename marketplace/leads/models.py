@@ -134,8 +134,8 @@ ANY = -1  # in a tally: whatever that property
 class Tally(models.Model):
     """How many leads of one sort were on sale at the last count, so that a page need not count them itself.
 
-    There is a row for each sort that occurs, and rows for whole groups: any line of business, any state, and (all four
-    together) any age, price, number of buyers and certificate.
+    There is a row for each sort that occurs, and rows for whole groups: any line of business, any state; and of age,
+    price, number of buyers and certificate any of all four, or of all but one.
     """
 
     age = models.SmallIntegerField(help_text="index into pricing.AGE_BANDS, or ANY")

@@ -1,5 +1,6 @@
 """What is for sale, for everybody: no account and no cookie needed, no contact shown."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -33,7 +34,7 @@ def catalogue(request: HttpRequest) -> HttpResponse:
     form = CatalogueForm(query)
     status = 200 if form.is_valid() else 422
     counted = form.count()
-    context = {"form": form, "total": counted.total, "counted": COUNTED, "views": VIEWS, "since": _since(form)}
+    context = {"form": form, "found": counted, "counted": COUNTED, "views": VIEWS, "since": _since(form)}
     context |= {"numbers": form.numbers(counted), "bands": form.price_bands()}
     if request.user.is_authenticated and request.user.licensed_states:
         context["my_states"] = form.in_states(request.user.licensed_states)
@@ -44,6 +45,8 @@ def catalogue(request: HttpRequest) -> HttpResponse:
     page = _page(form.found(Lead.objects.on_sale()).select_related("vertical"), form.order, query)
     if not page.rows and ("after" in query or "before" in query):  # bought away meanwhile
         return redirect(f"{request.path}{form.first_page()}")
+    if not page.newer and not page.older:  # all of it is here, so that nobody need have counted
+        context["found"] = replace(counted, total=len(page.rows), is_capped=False)
     return render(request, "leads/catalogue.html", context | {"page": page}, status=status)
 
 

@@ -23,7 +23,8 @@ from marketplace.leads.models import Lead, LeadQuerySet  # noqa: E402
 from marketplace.leads.views import PAGE_SIZE  # noqa: E402
 
 PLAIN, CHOSEN = "", "vertical=solar&state=AL"
-RADIUS = "vertical=solar&place=City+7&miles=50"
+RADIUS = "vertical=solar&place=City+200&miles=50"
+CROWDED = "vertical=solar&place=City+7&miles=50"  # 1 of 100 leads is there
 RARE = "state=VT&certificate=1&mode=exclusive&min=150"
 
 
@@ -73,11 +74,13 @@ def main(rounds: int) -> None:
         "half depth, filtered": lambda: page(CHOSEN, half[CHOSEN]),
         "by price": lambda: page("sort=price"),
         "radius": lambda: page(RADIUS),
+        "radius, a crowded place": lambda: page(CROWDED),
         "rare": lambda: page(RARE),
         "numbers and total": lambda: form_of(PLAIN).count(),
         "numbers and total, filtered": lambda: form_of(CHOSEN).count(),
         "numbers and total, all filters": lambda: form_of(f"{CHOSEN}&age=30d&mode=shared&certificate=1").count(),
         "numbers on the spot, radius": lambda: form_of(RADIUS).count(),
+        "numbers on the spot, a crowded place": lambda: form_of(CROWDED).count(),
         "the count every minute": market.count,
     }
     seen: dict[str, list[float]] = defaultdict(list)

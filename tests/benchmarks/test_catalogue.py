@@ -80,6 +80,8 @@ def test_the_page_against_a_page_that_does_nothing(full, show):  # noqa: F811
     with market(100_000 if full else 600, buyers=10) as place:
         place.scatter()
         ask(place, rounds=1)  # makes the count
+        collect = [sys.executable, "manage.py", "collectstatic", "--noinput", "-v", "0"]
+        subprocess.run(collect, cwd=ROOT, env=place.env, check=True)
         port = free_port()
         command = [sys.executable, "-m", "gunicorn", "marketplace.wsgi", "--no-control-socket", "-k", "gthread"]
         server = subprocess.Popen(

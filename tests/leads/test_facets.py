@@ -67,7 +67,7 @@ def test_each_number_is_what_the_value_finds(stock, query):
     form = form_of(query)
     counted = form.count()
     numbers = form.numbers(counted)
-    assert counted.total == found(query)
+    assert (counted.total, counted.is_capped) == (found(query), False)
     for name in ("vertical", "state", "age", "mode", "certificate"):
         values = [value for value, _ in getattr(form.fields[name], "choices", [("1", "")]) if value]
         for value in values:
@@ -94,23 +94,31 @@ def test_the_last_count_is_asked_where_it_knows_the_filters(stock):
         assert all(number % 7 == 0 for number in numbers.values()) == is_counted_before, query
 
 
-def test_the_total_is_of_this_moment(stock):
+def test_a_list_of_one_page_is_counted_as_it_is(stock, client):
     Tally.objects.update(count=7)
-    assert form_of("").count().total == 80
+    page = client.get(f"{URL}?vertical=solar&state=OH&mode=exclusive").content.decode()
+    number = found("vertical=solar&state=OH&mode=exclusive")
+    assert f'<b class="strong">{number}</b>' in page
+
+
+def test_a_longer_list_says_the_last_count(stock, client):
+    Tally.objects.filter(age=-1, price=-1, exclusive=-1, certified=-1).update(count=12_345)
+    assert '<b class="strong">37,035</b> on sale now.' in client.get(URL).content.decode(), "of three lines of business"
 
 
 def test_too_many_to_count_on_the_spot(stock, monkeypatch, client):
     monkeypatch.setattr(facets, "COUNTED", 10)
     counted = form_of("place=43215&miles=50").count()
-    assert counted.total == 11
+    assert (counted.total, counted.is_capped, counted.said) == (10, True, "10+")
     assert "state" not in counted.counts
     page = client.get(f"{URL}?place=43215&miles=50").content.decode()
     assert '<span class="n">' not in page.split('id="id_vertical"')[1].split("</fieldset>")[0]
 
 
-def test_without_any_count_there_are_no_numbers(stock, client):
+def test_before_the_first_count_they_are_counted_on_the_spot(stock):
+    before = form_of("state=OH").count()
     Tally.objects.all().delete()
-    assert '<span class="n">' not in client.get(URL).content.decode()
+    assert form_of("state=OH").count() == before
 
 
 def test_the_page_shows_them(stock, client):

@@ -38,9 +38,14 @@ def test_a_state_on_the_map_is_dropped_by_pressing_it_again(client, db):
 def test_the_map_before_the_first_count(client, db):
     make_lead()
     Tally.objects.all().delete()
-    page = client.get(MAP)
-    assert page.status_code == 200
-    assert "usmap" not in page.content.decode()
+    assert "<title>Ohio: 1 lead</title>" in client.get(MAP).content.decode()
+
+
+def test_a_map_of_nothing(client, db):
+    market.count()
+    page = client.get(MAP).content.decode()
+    assert "usmap" not in page
+    assert "No lead passes your filters" in page
 
 
 def test_the_view_stays_while_filters_change(client, db):
