@@ -10,6 +10,7 @@ import statistics
 import subprocess
 import sys
 import time
+from contextlib import closing
 
 import pytest
 
@@ -64,14 +65,14 @@ def test_questions_of_the_catalogue(full, show):  # noqa: F811
 
 def fetch(port: int, path: str, seconds: float) -> float:
     """Answers per second, one after the other on one connection."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     number, end = 0, time.perf_counter() + seconds
-    while time.perf_counter() < end:
-        connection.request("GET", path, headers={"X-Forwarded-Proto": "https", "Host": "127.0.0.1"})
-        answer = connection.getresponse()
-        answer.read()
-        assert answer.status == 200, (path, answer.status)
-        number += 1
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=30)) as connection:
+        while time.perf_counter() < end:
+            connection.request("GET", path, headers={"X-Forwarded-Proto": "https", "Host": "127.0.0.1"})
+            answer = connection.getresponse()
+            answer.read()
+            assert answer.status == 200, (path, answer.status)
+            number += 1
     return number / seconds
 
 
