@@ -120,3 +120,15 @@ def _apt(words: Sequence[str]) -> int:
     env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     command = ["apt-get", "-qq", "-o", "DPkg::Lock::Timeout=300", *words]
     return children.run(command, cwd=ROOT, env=env, silent=True)
+
+
+def install_npm_package(package: str, file: str, what: str) -> Path:
+    """Install ``package`` (name@version) into .venv, unless it is there. Returns the path of its ``file``."""
+    folder = VENV / package
+    wanted = folder / "node_modules" / file
+    if not wanted.exists():
+        say(f"Installing {what} with npm ...")
+        command = ["npm", "install", "--silent", "--no-save", "--ignore-scripts", "--prefix", folder, package]
+        if children.run(command, cwd=ROOT) or not wanted.exists():
+            raise Refusal(f"npm could not install {what}; start again when npm can.")
+    return wanted

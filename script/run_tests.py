@@ -72,14 +72,7 @@ def _postgresql_programs() -> Path | None:
 
 def _install_vnu() -> Path:
     """The Nu HTML checker, from npm into .venv."""
-    folder = machine.VENV / VNU_JAR
-    jar = folder / "node_modules" / "vnu-jar" / "build" / "dist" / "vnu.jar"
-    if not jar.exists():
-        children.say("Installing the Nu HTML checker with npm ...")
-        command = ["npm", "install", "--silent", "--no-save", "--ignore-scripts", "--prefix", folder, VNU_JAR]
-        if children.run(command, cwd=ROOT) or not jar.exists():
-            raise Refusal("npm could not install the Nu HTML checker; start again when npm can.")
-    return jar
+    return machine.install_npm_package(VNU_JAR, "vnu-jar/build/dist/vnu.jar", "the Nu HTML checker")
 
 
 @contextmanager
