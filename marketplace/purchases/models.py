@@ -228,7 +228,6 @@ class RefusedLine(models.Model):
         PRICE = "price", "Its price changed"
         MONEY = "money", "The balance did not cover it"
         BEFORE = "before", "Bought before"
-        TWICE = "twice", "The same person as another lead"  # said before buying; an order says BEFORE
 
     MAY_STILL_BE_BOUGHT = {Reason.PRICE, Reason.MONEY}
 

@@ -49,12 +49,6 @@ class AlreadyBought(Refusal):
         super().__init__()
 
 
-class WantedTwice(Refusal):
-    """Another lead that the buyer wants at the same time is the same person's."""
-
-    message = "You selected another lead of the same person."
-
-
 class KeyReused(Refusal):
     """The form's key was used for another order."""
 
@@ -245,8 +239,6 @@ def _reason(refusal: Refusal) -> RefusedLine.Reason:
     match refusal:
         case AlreadyBought():
             return RefusedLine.Reason.BEFORE
-        case WantedTwice():
-            return RefusedLine.Reason.TWICE
         case PriceChanged():
             return RefusedLine.Reason.PRICE
         case ledger.InsufficientFunds():
@@ -298,27 +290,11 @@ def _offer(buyer: User, leads: list[Lead], refused: dict[int, Refusal] | None = 
 
 
 def why_not(buyer: User, leads: Sequence[Lead]) -> dict[int, Refusal]:
-    """Which of ``leads`` the buyer could not buy at this moment with money enough, and why, by primary key."""
+    """Which of ``leads`` the buyer could not buy at this moment with money enough, and why, by primary key. That two of
+    them are the same person's is for the order to find out: nobody is told for nothing who stands behind two leads."""
     known = _bought_before(buyer, [lead.pk for lead in leads])
     bought: dict[int, Refusal] = {lead_id: AlreadyBought(purchase_id) for lead_id, purchase_id in known.items()}
-    refused = not_on_sale({lead.pk: lead.price_cents for lead in leads}) | bought
-    return refused | _wanted_twice([lead.pk for lead in leads if lead.pk not in refused])
-
-
-def _wanted_twice(lead_ids: Sequence[int]) -> dict[int, Refusal]:
-    """Those of these leads whose person stands behind one with a lower id: buying goes by id, and that one is first."""
-    if len(lead_ids) < 2:
-        return {}
-    found = LeadContact.objects.filter(pk__in=lead_ids).order_by("pk")
-    met: set[tuple[str, str]] = set()
-    twice: dict[int, Refusal] = {}
-    for lead_id, phone, email in found.values_list("pk", "phone_digest", "email_digest"):
-        person = {("phone", phone), ("email", email)} - {("email", "")}
-        if met & person:
-            twice[lead_id] = WantedTwice()
-        else:
-            met |= person
-    return twice
+    return not_on_sale({lead.pk: lead.price_cents for lead in leads}) | bought
 
 
 def _refuse_if_stopped(buyer: User, wallet: ledger.Wallet) -> None:

@@ -82,9 +82,11 @@ def test_without_the_optional_parts_of_the_record(as_alice, purchase):
 
 
 def test_a_withdrawn_consent_is_said_first(as_alice, purchase):
+    assert 'class="row call"' in text_of(as_alice.get(url(purchase)))
     Consent.objects.filter(lead=purchase.lead).update(revoked_at=datetime(2026, 11, 21, 9, 40, tzinfo=UTC))
     page = text_of(as_alice.get(url(purchase)))
     assert "This person withdrew their consent on" in page
+    assert 'class="row call"' not in page, "no button leads there"
     assert "Do not contact them." in page
 
 

@@ -16,7 +16,7 @@ class Migration(migrations.Migration):
             name='RefusedLine',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('reason', models.CharField(choices=[('sold', 'Sold to somebody else'), ('withdrawn', 'Withdrawn'), ('price', 'Its price changed'), ('money', 'The balance did not cover it'), ('before', 'Bought before'), ('twice', 'The same person as another lead')], max_length=9)),
+                ('reason', models.CharField(choices=[('sold', 'Sold to somebody else'), ('withdrawn', 'Withdrawn'), ('price', 'Its price changed'), ('money', 'The balance did not cover it'), ('before', 'Bought before')], max_length=9)),
                 ('price_seen_cents', models.PositiveBigIntegerField(help_text='as the form said; it may never have been asked')),
                 ('earlier', models.ForeignKey(help_text='of the same lead or person', null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='purchases.purchase')),
                 ('lead', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='leads.lead')),
