@@ -175,7 +175,7 @@ def forget_exports() -> int:
     """Delete the files whose day is over and what dead workers left, and at last the rows; returns how many files."""
     there = list(settings.EXPORT_FILES.glob("*"))  # before the rows: whose file comes later has one by then
     over = Export.objects.finished_before(clock.now() - Export.KEPT)
-    over.exclude(filter="").update(filter="")
+    over.exclude(filter="").update(filter="", filter_digest="")
     wanted = {path_of(export).name for export in Export.objects.exclude(filter="").only("public_id", "format")}
     wanted |= {draft_of(export).name for export in Export.objects.filter(state=State.WRITING)}
     unwanted = [path for path in there if path.name not in wanted]

@@ -199,7 +199,7 @@ class CallAttempt(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["purchase", "key"], name="purchases_call_once"),
+            models.UniqueConstraint(fields=["purchase", "key", "outcome"], name="purchases_call_once"),
             models.CheckConstraint(
                 condition=Q(outcome__in=["no_answer", "left_message", "spoke", "wrong_number", "asked_not"]),
                 name="purchases_call_outcome_known",

@@ -432,10 +432,10 @@ def set_stage(purchase: Purchase, stage: str) -> str:
 
 @in_transaction
 def log_call(purchase: Purchase, outcome: str, *, key: str) -> CallAttempt:
-    """Note that the buyer called just now, and what came of it. The same ``key`` again answers with the first call, so
-    that a double tap logs one."""
-    values = {"outcome": CallAttempt.Outcome(outcome), "made_at": clock.now()}
-    return CallAttempt.objects.get_or_create(purchase=purchase, key=key, defaults=values)[0]
+    """Note that the buyer called just now, and what came of it. The same ``key`` and outcome again answer with the
+    first call, so that a double tap logs one; another outcome is another call, whatever page it is told from."""
+    outcome, now = CallAttempt.Outcome(outcome), clock.now()
+    return CallAttempt.objects.get_or_create(purchase=purchase, key=key, outcome=outcome, defaults={"made_at": now})[0]
 
 
 def remove_call(purchase: Purchase, call_id: str) -> None:

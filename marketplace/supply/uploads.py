@@ -252,12 +252,19 @@ def _rejects(sheet: reading.Sheet, columns: Columns, batch: ImportBatch) -> Iter
 
 
 def _without_identity_number(cells: list[str], reason: str, places: Mapping[str, int]) -> list[str]:
-    """The cells of a row, but for a social security or card number that it was rejected for: such are never kept."""
+    """The cells of a row without social security and card numbers: such are never kept. What the row was rejected for
+    is one; and whatever looks like one in any cell, whether that column is taken in or not."""
     name, _, why = reason.partition(" ")
-    if why.startswith("looks like it holds a ") and name in places:
-        cells = list(cells)
-        cells[places[name]] = "removed"
-    return cells
+    refused = places.get(name) if why.startswith("looks like it holds a ") else None
+    return ["removed" if place == refused or _is_identity_number(cell) else cell for place, cell in enumerate(cells)]
+
+
+def _is_identity_number(text: str) -> bool:
+    try:
+        values.refuse_identity_numbers(text, "", bare=False)
+    except RowRejected:
+        return True
+    return False
 
 
 def rejects_file(batch: ImportBatch, now: datetime) -> Upload | None:

@@ -42,6 +42,15 @@ def test_a_double_tap_logs_one_call(as_alice, purchase):
     assert CallAttempt.objects.count() == 1
 
 
+def test_another_outcome_from_the_same_page_is_another_call(as_alice, purchase):
+    """Back, and the wish not to be called: it must not be taken for a double tap."""
+    key = new_key()
+    for outcome in ("no_answer", "asked_not"):
+        page = as_alice.post(url(purchase), {"outcome": outcome, "key": key}, follow=True).content.decode()
+    assert "Call logged: Asked not to call." in page
+    assert set(CallAttempt.objects.values_list("outcome", flat=True)) == {"no_answer", "asked_not"}
+
+
 def test_one_key_serves_all_rows_of_a_list(as_alice, alice, purchase):
     form = {"outcome": "no_answer", "key": new_key()}
     for mine in (purchase, bought(alice)):

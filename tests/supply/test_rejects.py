@@ -76,6 +76,20 @@ def test_a_number_that_steals_an_identity_is_not_kept(as_charlie, tmp_path):
     assert "1120" not in "".join(row_of_it)
 
 
+def test_no_other_cell_keeps_one_either(as_charlie, tmp_path):
+    """In a row rejected for something else, in a second cell, and in a column that is not taken in."""
+    lines = [
+        row(phone_1="-", comments="my number is 078-05-1120"),
+        row(comments="078-05-1120", landing_page="https://quotes.example.net/?ssn=078-05-1120"),
+        row(phone_1="-", internal_code="card 4242 4242 4242 4242"),
+    ]
+    batch = let_in(as_charlie, write(tmp_path, lines).read_bytes()).batch
+    told = download(as_charlie, batch)
+    assert len(table(told)) == 4
+    assert "1120" not in str(table(told))
+    assert "4242" not in str(table(told))
+
+
 def test_if_all_went_on_sale_there_is_nothing(as_charlie, tmp_path):
     batch = let_in(as_charlie, write(tmp_path, [row()]).read_bytes()).batch
     assert on_disk() == []

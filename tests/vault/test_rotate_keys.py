@@ -156,8 +156,8 @@ def test_a_batch_is_read_at_once_and_locks_no_more_than_it_must(settings, django
 
 
 def test_files_that_need_the_old_key_are_counted(settings, tmp_path):
-    settings.UPLOADS = tmp_path
-    for name in ("one", "other"):
+    settings.UPLOADS, settings.EXPORT_FILES = tmp_path / "uploads", tmp_path / "exports"
+    for name in ("uploads/one", "exports/other"):
         with SealedFile(tmp_path / name, name).create() as file:
             file.finish()
     put_in_front(settings, "SEALING_KEYS")

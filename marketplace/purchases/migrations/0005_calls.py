@@ -46,7 +46,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='callattempt',
-            constraint=models.UniqueConstraint(fields=('purchase', 'key'), name='purchases_call_once'),
+            constraint=models.UniqueConstraint(fields=('purchase', 'key', 'outcome'), name='purchases_call_once'),
         ),
         migrations.AddConstraint(
             model_name='callattempt',

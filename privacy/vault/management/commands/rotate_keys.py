@@ -1,6 +1,7 @@
 """Seal everything anew with the first key of SEALING_KEYS and make the digests beside it with the first of DIGEST_KEYS,
 so that an old key can leave its ring."""
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -49,7 +50,10 @@ class Command(BaseCommand):
 
     def _tell_of_files(self) -> None:
         """Sealed files are not sealed anew: all are deleted within days, and one may be read at this moment."""
-        older = sum(key_of_file(path) != _current() for path in settings.UPLOADS.glob("*") if path.is_file())
+        older = 0
+        for path in (*settings.UPLOADS.glob("*"), *settings.EXPORT_FILES.glob("*")):
+            with suppress(FileNotFoundError):  # deleted meanwhile
+                older += key_of_file(path) != _current()
         if older:
             self.stderr.write(f"{older} files need an older key until they are deleted, at the latest in 7 days")
 
