@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from itertools import product
 from typing import Any
 
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import (
     BooleanField,
     Case,
@@ -115,9 +115,10 @@ def look_around() -> None:
     """Look at prices and listings of each line of business, as of the last full hour."""
     now = clock.now().replace(minute=0, second=0, microsecond=0)
     prices, hours, weeks = _prices(), _hours(now), _weeks(now)
-    for vertical_id in Vertical.objects.values_list("pk", flat=True):
-        seen = {"prices": prices[vertical_id], "hours": hours[vertical_id], "weeks": weeks[vertical_id]}
-        Market.objects.update_or_create(vertical_id=vertical_id, defaults={"seen_at": now, **seen})
+    with transaction.atomic():  # a plot adds them up
+        for vertical_id in Vertical.objects.values_list("pk", flat=True):
+            seen = {"prices": prices[vertical_id], "hours": hours[vertical_id], "weeks": weeks[vertical_id]}
+            Market.objects.update_or_create(vertical_id=vertical_id, defaults={"seen_at": now, **seen})
 
 
 def _ranked(leads: QuerySet[Lead], amount: str, *groups: str) -> Any:

@@ -55,7 +55,7 @@ class BuySeveralForm(forms.Form):
     """What a buyer saw when they pressed the button below several leads. Those that are ticked are told apart from
     those that were shown: who unticks one pays for the others only."""
 
-    key = forms.RegexField(rf"\A[{ALPHABET}]{{{LENGTH}}}\Z", widget=forms.HiddenInput)
+    key = forms.RegexField(KEY, widget=forms.HiddenInput)
     seen = PricesField()
 
     def __init__(self, *args: Any, leads: Sequence[Lead] = (), **kwargs: Any) -> None:
