@@ -123,7 +123,7 @@ def _price_field(label: str) -> DollarsField:
 
 
 IN_SEARCH = {"form": "filters"}  # above the list, while the form stands beside it
-SENT_AT_ONCE = {**IN_SEARCH, "class": "select", "data-hx-get": "/leads/", "data-hx-include": "#filters"}
+SENT_AT_ONCE = {**IN_SEARCH, "class": "select", "data-hx-get": "/leads/", "data-hx-include": "#filters, [form=filters]"}
 
 
 NAME_LENGTH = 60

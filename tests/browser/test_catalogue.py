@@ -60,6 +60,16 @@ def test_links_of_the_list_exchange_it_too(page):
     assert page.evaluate("document.activeElement.tagName") == "H1", "the chip is gone, its place is not"
 
 
+def test_distance_and_order_keep_the_place(page):
+    """They stand above the list and not inside of the form of the filters."""
+    page.goto("/leads/?vertical=solar&place=Columbus%2C+OH")
+    page.get_by_label("Distance").select_option("100")
+    expect(page).to_have_url(re.compile(r"\?vertical=solar&place=Columbus%2C\+OH&miles=100$"))
+    expect(page.locator(".chip").last).to_contain_text("Within 100 miles of Columbus, OH")
+    page.get_by_label("Sort").select_option("price")
+    expect(page).to_have_url(re.compile(r"\?vertical=solar&place=Columbus%2C\+OH&miles=100&sort=price$"))
+
+
 def test_a_lead_is_a_page_of_its_own(page):
     page.locator(".ticket h3 a").first.click()
     expect(page).to_have_url(re.compile(r"/leads/\w{10,}/$"))
