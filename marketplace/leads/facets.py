@@ -57,7 +57,7 @@ _Branch = tuple[str, Sequence[Any]]
 
 
 def counted_before(wanted: Wanted) -> Facets | None:
-    """From the last count, for filters that a tally knows; None if nobody ever counted."""
+    """From the last count, for filters that a tally knows; None if it knows no such lead, as before the first count."""
     counts = _ask(_tally(column, wanted) for column in COLUMNS)
     if not counts:
         return None

@@ -7,6 +7,7 @@ from typing import Any
 
 from django import forms
 from django.http import QueryDict
+from django.urls import reverse_lazy
 
 from accounts.models import STATES
 from marketplace.core.money import NotMoney, dollars, parse_dollars
@@ -123,7 +124,12 @@ def _price_field(label: str) -> DollarsField:
 
 
 IN_SEARCH = {"form": "filters"}  # above the list, while the form stands beside it
-SENT_AT_ONCE = {**IN_SEARCH, "class": "select", "data-hx-get": "/leads/", "data-hx-include": "#filters, [form=filters]"}
+SENT_AT_ONCE = {
+    **IN_SEARCH,
+    "class": "select",
+    "data-hx-get": reverse_lazy("leads:catalogue"),
+    "data-hx-include": "#filters, [form=filters]",  # of a form only what it contains is taken along
+}
 
 
 NAME_LENGTH = 60
