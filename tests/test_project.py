@@ -101,6 +101,14 @@ def test_every_package_is_pinned():
     assert loose == []
 
 
+def test_no_plugin_comes_along_unasked(pytestconfig):
+    """A package that lies in .venv and is in no list may bring one that changes the order of the tests."""
+    used = {
+        canonicalize_name(package.metadata["Name"]) for _, package in pytestconfig.pluginmanager.list_plugin_distinfo()
+    }
+    assert used == {"hypothesis", "pytest-django", "pytest-xdist", "time-machine"}
+
+
 @once
 def test_the_templates_are_clean():
     run("djlint", "templates", "--lint", "--quiet")
