@@ -10,17 +10,11 @@ from accounts.models import User
 from marketplace.core import clock
 from marketplace.leads.models import Lead
 from marketplace.leads.services import LeadUnavailable, PriceChanged
+from marketplace.purchases.calls import log_call, plan_call
 from marketplace.purchases.models import CallAttempt, Order, Purchase
-from marketplace.purchases.services import (
-    AlreadyBought,
-    Wanted,
-    add_note,
-    buy_leads,
-    log_call,
-    new_key,
-    plan_call,
-    set_stage,
-)
+from marketplace.purchases.notes import add_note
+from marketplace.purchases.services import AlreadyBought, Wanted, buy_leads, new_key
+from marketplace.purchases.stages import set_stage
 
 from .people import ALICE, BOB, member
 

@@ -210,15 +210,6 @@ class CallAttempt(models.Model):
         return f"Call {self.public_id}"
 
 
-class NoteQuerySet(models.QuerySet["Note"]):
-    def kept(self) -> Self:
-        """Notes that were not removed: all that is shown, found and exported."""
-        return self.filter(removed_at=None)
-
-    def removed_before(self, moment: datetime) -> Self:
-        return self.filter(removed_at__lt=moment)
-
-
 class RefusedLine(models.Model):
     """A lead that an order of several asked for and did not get, and why."""
 
@@ -252,6 +243,15 @@ class RefusedLine(models.Model):
 
     def __str__(self) -> str:
         return f"Order {self.order_id} without lead {self.lead_id}"
+
+
+class NoteQuerySet(models.QuerySet["Note"]):
+    def kept(self) -> Self:
+        """Notes that were not removed: all that is shown, found and exported."""
+        return self.filter(removed_at=None)
+
+    def removed_before(self, moment: datetime) -> Self:
+        return self.filter(removed_at__lt=moment)
 
 
 class Note(models.Model):

@@ -1,9 +1,9 @@
-"""Buying leads and working them. Plain SQL where a buyer waits: one statement, one round trip each."""
+"""Buying leads. Plain SQL where a buyer waits: one statement, one round trip each."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import timedelta
 from itertools import accumulate
 
 from django.db import connection, transaction
@@ -11,7 +11,6 @@ from django.db import connection, transaction
 from accounts.models import User
 from accounts.services import mark_as_buyer, require_verified
 from marketplace.core import clock
-from marketplace.core.cards import mask_cards
 from marketplace.core.ids import new_id
 from marketplace.core.refusals import Refusal
 from marketplace.core.transactions import in_transaction
@@ -32,10 +31,9 @@ from privacy.policy.services import accepted_sha256
 from privacy.vault.sealing import CannotOpen
 
 from . import emails
-from .models import CallAttempt, Note, Order, Purchase, RefusedLine
+from .models import Order, Purchase, RefusedLine
 
 SAME_PERSON_DAYS = 90
-REMOVED_NOTES_KEPT = timedelta(hours=1)
 PREFIX = "purchase:"  # of a purchase's reference in the ledger
 
 
@@ -395,18 +393,6 @@ def _insert_purchase(purchase: Purchase) -> None:
         purchase.pk = cursor.fetchone()[0]
 
 
-def tell_of_revocations() -> int:
-    """Tell the buyers of people who took their consent back not to call them any more (DX-16); returns how many mails
-    were queued. Each purchase is a transaction of its own: those told before a failure stay told."""
-    told = 0
-    for purchase in Purchase.objects.to_be_told().select_related("buyer", "lead__vertical"):
-        with transaction.atomic():
-            if Purchase.objects.filter(pk=purchase.pk, revocation_told_at=None).update(revocation_told_at=clock.now()):
-                emails.consent_taken_back(purchase)
-                told += 1
-    return told
-
-
 def new_key() -> str:
     """A key for a form that must count once."""
     return new_id()
@@ -418,58 +404,3 @@ def open_contact(purchase: Purchase) -> Contact | None:
         return contact_of(purchase.lead)
     except (CannotOpen, LeadContact.DoesNotExist):
         return None
-
-
-@in_transaction
-def set_stage(purchase: Purchase, stage: str) -> str:
-    """Say which stage the purchase is in; saying it twice changes nothing. Returns the stage it was in before."""
-    wanted = Purchase.Stage(stage)
-    former = Purchase.objects.select_for_update(no_key=True).values_list("stage", flat=True).get(pk=purchase.pk)
-    if former != wanted:
-        Purchase.objects.filter(pk=purchase.pk).update(stage=wanted, stage_changed_at=clock.now())
-    return former
-
-
-@in_transaction
-def log_call(purchase: Purchase, outcome: str, *, key: str) -> CallAttempt:
-    """Note that the buyer called just now, and what came of it. The same ``key`` and outcome again answer with the
-    first call, so that a double tap logs one; another outcome is another call, whatever page it is told from."""
-    outcome, now = CallAttempt.Outcome(outcome), clock.now()
-    return CallAttempt.objects.get_or_create(purchase=purchase, key=key, outcome=outcome, defaults={"made_at": now})[0]
-
-
-def remove_call(purchase: Purchase, call_id: str) -> None:
-    """Take a call out of the log; twice changes nothing."""
-    purchase.calls.filter(public_id=call_id).delete()
-
-
-def plan_call(purchase: Purchase, at: datetime | None) -> None:
-    """Say when the buyer means to call next (UTC); None clears it."""
-    Purchase.objects.filter(pk=purchase.pk).update(next_call_at=at)
-
-
-def note_dnc_check(purchase: Purchase, on: date | None) -> None:
-    """Say on which day the buyer last looked into the do-not-call registry for this number; None clears it."""
-    Purchase.objects.filter(pk=purchase.pk).update(dnc_checked_on=on)
-
-
-def add_note(purchase: Purchase, text: str) -> Note:
-    """Add a note that only the buyer sees. Card numbers are masked before anything is stored."""
-    return Note.objects.create(purchase=purchase, text=mask_cards(text), created_at=clock.now())
-
-
-def remove_note(purchase: Purchase, note_id: str) -> None:
-    """Remove a note of this purchase: it is gone from every page at once, and for good after an hour. Removing it twice
-    changes nothing."""
-    purchase.notes.kept().filter(public_id=note_id).update(removed_at=clock.now())
-
-
-def restore_note(purchase: Purchase, note_id: str) -> bool:
-    """Bring a removed note of this purchase back; returns False if it is gone for good. Twice changes nothing."""
-    wanted = purchase.notes.filter(public_id=note_id).exclude(removed_at__lt=clock.now() - REMOVED_NOTES_KEPT)
-    return bool(wanted.update(removed_at=None))
-
-
-def forget_notes() -> int:
-    """Delete the notes that were removed more than an hour ago; returns how many."""
-    return Note.objects.removed_before(clock.now() - REMOVED_NOTES_KEPT).delete()[0]

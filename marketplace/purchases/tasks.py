@@ -1,18 +1,18 @@
 from celery import shared_task
 
-from . import export_jobs, services
+from . import export_jobs, notes, revocations
 
 
 @shared_task(name="purchases.tell_of_revocations")
 def tell_of_revocations() -> None:
     """Tell buyers whose person took the consent back."""
-    services.tell_of_revocations()
+    revocations.tell_of_revocations()
 
 
 @shared_task(name="purchases.forget")
 def forget() -> None:
     """Delete for good what was removed a while ago."""
-    services.forget_notes()
+    notes.forget_notes()
     export_jobs.forget_exports()
 
 

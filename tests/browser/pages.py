@@ -21,7 +21,9 @@ from marketplace.leads.models import Consent, Lead
 from marketplace.leads.searches import save_search
 from marketplace.ledger import services as ledger
 from marketplace.purchases.models import Export, Purchase
-from marketplace.purchases.services import Wanted, add_note, buy_lead, buy_leads, log_call, note_dnc_check, plan_call
+from marketplace.purchases.calls import log_call, note_dnc_check, plan_call
+from marketplace.purchases.notes import add_note
+from marketplace.purchases.services import Wanted, buy_lead, buy_leads
 from marketplace.wallet import deposits
 from marketplace.wallet.models import Deposit, Dispute, Refund
 from tests.people import make_member

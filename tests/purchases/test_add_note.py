@@ -7,7 +7,7 @@ from django.contrib.sessions.models import Session
 from django.urls import reverse
 
 from marketplace.purchases.models import Note
-from marketplace.purchases.services import add_note
+from marketplace.purchases.notes import add_note
 
 
 def url(purchase):

@@ -7,16 +7,11 @@ import time_machine
 from django.urls import reverse
 
 from marketplace.leads.models import Consent
-from marketplace.purchases import views
-from marketplace.purchases.services import (
-    add_note,
-    log_call,
-    new_key,
-    note_dnc_check,
-    plan_call,
-    remove_note,
-    set_stage,
-)
+from marketplace.purchases.calls import log_call, note_dnc_check, plan_call
+from marketplace.purchases.notes import add_note, remove_note
+from marketplace.purchases.services import new_key
+from marketplace.purchases.stages import set_stage
+from marketplace.purchases.views import my_leads
 from tests.people import give
 
 from .conftest import bought
@@ -81,7 +76,7 @@ def test_the_list_links_the_sheet_of_its_filter(as_alice, purchase):
 
 
 def test_sheets(as_alice, alice, monkeypatch):
-    monkeypatch.setattr(views, "SHEET_SIZE", 2)
+    monkeypatch.setattr(my_leads, "SHEET_SIZE", 2)
     for name in ("Ada", "Grace", "Hedy"):
         bought(alice, first_name=name)
     first = text_of(as_alice.get(URL))

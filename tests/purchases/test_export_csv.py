@@ -8,7 +8,8 @@ from django.urls import reverse
 
 from marketplace.leads.models import LeadContact
 from marketplace.purchases import exports
-from marketplace.purchases.services import add_note, set_stage
+from marketplace.purchases.notes import add_note
+from marketplace.purchases.stages import set_stage
 from tests.core.test_csv_export import FORMULAS
 from tests.people import give
 

@@ -9,7 +9,10 @@ from openpyxl import load_workbook
 
 from marketplace.core import clock
 from marketplace.purchases import exports
-from marketplace.purchases.services import add_note, log_call, new_key, note_dnc_check, plan_call, set_stage
+from marketplace.purchases.calls import log_call, note_dnc_check, plan_call
+from marketplace.purchases.notes import add_note
+from marketplace.purchases.services import new_key
+from marketplace.purchases.stages import set_stage
 from tests.core.test_csv_export import FORMULAS
 from tests.people import give
 

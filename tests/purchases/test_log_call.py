@@ -5,8 +5,9 @@ from django.db import IntegrityError, transaction
 from django.urls import reverse
 
 from marketplace.core import clock
+from marketplace.purchases.calls import log_call
 from marketplace.purchases.models import CallAttempt, Purchase
-from marketplace.purchases.services import log_call, new_key
+from marketplace.purchases.services import new_key
 
 from .conftest import bought
 

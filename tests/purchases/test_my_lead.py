@@ -7,8 +7,11 @@ import pytest
 from django.urls import reverse
 
 from marketplace.leads.models import Consent, LeadContact
+from marketplace.purchases.calls import log_call
 from marketplace.purchases.models import Purchase
-from marketplace.purchases.services import add_note, buy_lead, log_call, new_key, set_stage
+from marketplace.purchases.notes import add_note
+from marketplace.purchases.services import buy_lead, new_key
+from marketplace.purchases.stages import set_stage
 from privacy.vault.fields import seal_into, unseal_from
 from tests.stock import WORDING
 

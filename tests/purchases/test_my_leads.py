@@ -9,8 +9,11 @@ from django.urls import reverse
 
 from marketplace.core import clock
 from marketplace.leads.models import Consent, LeadContact
+from marketplace.purchases.calls import log_call, plan_call
 from marketplace.purchases.models import Purchase
-from marketplace.purchases.services import add_note, log_call, new_key, plan_call, set_stage
+from marketplace.purchases.notes import add_note
+from marketplace.purchases.services import new_key
+from marketplace.purchases.stages import set_stage
 from tests.people import give
 
 from .conftest import bought

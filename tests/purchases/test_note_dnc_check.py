@@ -6,8 +6,8 @@ import pytest
 import time_machine
 from django.urls import reverse
 
+from marketplace.purchases.calls import note_dnc_check
 from marketplace.purchases.models import Purchase
-from marketplace.purchases.services import note_dnc_check
 
 
 @pytest.fixture(autouse=True)

@@ -7,8 +7,8 @@ import pytest
 import time_machine
 from django.urls import reverse
 
+from marketplace.purchases.calls import plan_call
 from marketplace.purchases.models import Purchase
-from marketplace.purchases.services import plan_call
 
 from .conftest import bought
 

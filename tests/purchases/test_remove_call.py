@@ -2,8 +2,9 @@
 
 from django.urls import reverse
 
+from marketplace.purchases.calls import log_call
 from marketplace.purchases.models import CallAttempt
-from marketplace.purchases.services import log_call, new_key
+from marketplace.purchases.services import new_key
 
 from .conftest import bought
 

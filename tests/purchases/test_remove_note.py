@@ -9,7 +9,7 @@ from django.urls import reverse
 from marketplace.core import clock
 from marketplace.purchases import exports
 from marketplace.purchases.models import Note, Purchase
-from marketplace.purchases.services import add_note, remove_note
+from marketplace.purchases.notes import add_note, remove_note
 from marketplace.purchases.tasks import forget
 
 from .conftest import bought

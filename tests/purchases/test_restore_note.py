@@ -8,7 +8,7 @@ from django.urls import reverse
 
 from marketplace.core import clock
 from marketplace.purchases.models import Note
-from marketplace.purchases.services import add_note, remove_note
+from marketplace.purchases.notes import add_note, remove_note
 from marketplace.purchases.tasks import forget
 
 

@@ -7,7 +7,7 @@ from django.test import Client
 from django.urls import reverse
 
 from marketplace.purchases.models import Purchase
-from marketplace.purchases.services import set_stage
+from marketplace.purchases.stages import set_stage
 
 
 def url(purchase):

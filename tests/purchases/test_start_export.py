@@ -12,7 +12,7 @@ from marketplace.core import clock
 from marketplace.core.ids import new_id
 from marketplace.purchases import export_jobs, exports
 from marketplace.purchases.models import Export
-from marketplace.purchases.services import set_stage
+from marketplace.purchases.stages import set_stage
 from marketplace.purchases.tasks import write_exports
 
 from .conftest import bought

@@ -10,7 +10,8 @@ from marketplace.mail.models import Category, OutgoingEmail
 from marketplace.mail.services import deliver_due
 from marketplace.purchases import exports
 from marketplace.purchases.models import Purchase
-from marketplace.purchases.services import buy_lead, new_key, tell_of_revocations
+from marketplace.purchases.revocations import tell_of_revocations
+from marketplace.purchases.services import buy_lead, new_key
 from tests.stock import make_lead
 
 from .conftest import bought
