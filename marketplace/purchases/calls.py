@@ -3,9 +3,16 @@
 from datetime import date, datetime
 
 from marketplace.core import clock
+from marketplace.core.refusals import Refusal
 from marketplace.core.transactions import in_transaction
 
 from .models import CallAttempt, Purchase
+
+
+class MayNotBeCalled(Refusal):
+    """The person took the consent back, or asked this buyer not to call."""
+
+    message = "This person may not be called any more. No call was planned."
 
 
 @in_transaction
@@ -22,8 +29,14 @@ def remove_call(purchase: Purchase, call_id: str) -> None:
 
 
 def plan_call(purchase: Purchase, at: datetime | None) -> None:
-    """Say when the buyer means to call next (UTC); None clears it."""
-    Purchase.objects.filter(pk=purchase.pk).update(next_call_at=at)
+    """Say when the buyer means to call next (UTC); None clears it.
+
+    Raises:
+        MayNotBeCalled: nothing was changed.
+    """
+    wanted = Purchase.objects.filter(pk=purchase.pk)
+    if not (wanted if at is None else wanted.may_be_called()).update(next_call_at=at):
+        raise MayNotBeCalled
 
 
 def note_dnc_check(purchase: Purchase, on: date | None) -> None:

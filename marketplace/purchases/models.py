@@ -74,8 +74,11 @@ class PurchaseQuerySet(models.QuerySet["Purchase"]):
 
     def may_be_called(self) -> Self:
         """Without those whose person took the consent back or asked this buyer not to call."""
-        asked_not = CallAttempt.objects.filter(purchase=OuterRef("pk"), outcome=CallAttempt.Outcome.ASKED_NOT_TO_CALL)
-        return self.filter(~Exists(asked_not), lead__consent__revoked_at=None)
+        return self.filter(~Exists(_wishes()), lead__consent__revoked_at=None)
+
+    def with_wishes(self) -> Self:
+        """Each with ``asked_not_to_call``, so that it can say whether it ``may_be_called``."""
+        return self.annotate(asked_not_to_call=Exists(_wishes()))
 
     def due_before(self, moment: datetime) -> Self:
         """Those whose next call is planned before ``moment`` and may be made."""
@@ -114,6 +117,11 @@ class PurchaseQuerySet(models.QuerySet["Purchase"]):
         return counts
 
 
+def _wishes() -> "models.QuerySet[CallAttempt]":
+    """The calls of a purchase in which the person asked not to be called again."""
+    return CallAttempt.objects.filter(purchase=OuterRef("pk"), outcome=CallAttempt.Outcome.ASKED_NOT_TO_CALL)
+
+
 def _of_person(text: str) -> Q:
     """Purchases of a person with this whole first or last name, phone or email."""
     person = Q(lead__contact__first_name_digest__in=name_digests(text))
@@ -144,6 +152,8 @@ class Purchase(models.Model):
     dnc_checked_on = models.DateField(null=True, help_text="when the buyer last looked into the do-not-call registry")
     revocation_told_at = models.DateTimeField(null=True, help_text="the buyer knows that the consent was taken back")
     created_at = models.DateTimeField()
+
+    asked_not_to_call: bool  # by PurchaseQuerySet.with_wishes
 
     objects = PurchaseQuerySet.as_manager()
 
@@ -176,9 +186,24 @@ class Purchase(models.Model):
         return self.dnc_checked_on is not None and (clock.now().date() - self.dnc_checked_on).days > DNC_CHECK_DAYS
 
     @property
-    def next_call_there(self) -> CallTime | None:
+    def is_revoked(self) -> bool:
+        """Whether the person took the consent back."""
+        return self.lead.consent is not None and self.lead.consent.revoked_at is not None
+
+    @property
+    def may_be_called(self) -> bool:
+        """As ``PurchaseQuerySet.may_be_called``, of one that was loaded ``with_wishes``."""
+        return not (self.is_revoked or self.asked_not_to_call)
+
+    @property
+    def planned_call(self) -> datetime | None:
+        """When the buyer means to call, if the person may still be called."""
+        return self.next_call_at if self.may_be_called else None
+
+    @property
+    def planned_call_there(self) -> CallTime | None:
         """The planned moment on the person's clock."""
-        return call_time(self.lead, self.next_call_at) if self.next_call_at else None
+        return call_time(self.lead, self.planned_call) if self.planned_call else None
 
 
 class CallAttempt(models.Model):

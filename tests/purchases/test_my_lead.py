@@ -1,13 +1,14 @@
 """`/my-leads/<id>/`: whom to call, what they asked for and agreed to, and my notes."""
 
 import html
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from django.urls import reverse
 
+from marketplace.core import clock
 from marketplace.leads.models import Consent, LeadContact
-from marketplace.purchases.calls import log_call
+from marketplace.purchases.calls import log_call, plan_call, remove_call
 from marketplace.purchases.models import Purchase
 from marketplace.purchases.notes import add_note
 from marketplace.purchases.services import buy_lead, new_key
@@ -183,6 +184,38 @@ def test_who_asked_not_to_be_called_is_named(as_alice, purchase):
     log_call(purchase, "asked_not", key=new_key())
     log_call(purchase, "wrong_number", key=new_key())
     assert "This person asked you not to call them again." in text_of(as_alice.get(url(purchase)))
+
+
+@pytest.mark.parametrize("why", ["asked not", "consent taken back"])
+def test_nothing_leads_to_a_call_of_who_may_not_be_called(as_alice, alice, why):
+    """No page of a lead, a list or an order: the wish is shown, the number is plain and no call is planned."""
+    mine = bought(alice, phone="+16145550142", time_zone="America/New_York")
+    soon = clock.now() + timedelta(minutes=1)
+    plan_call(mine, soon)
+    pages = [url(mine), "/my-leads/", "/my-leads/?view=board", reverse("purchases:order", args=[mine.order.public_id])]
+    assert all("tel:+16145550142" in text_of(as_alice.get(page)) for page in pages)
+    assert "(614) 555-0142" in text_of(as_alice.get("/my-leads/?due=today"))
+    if why == "asked not":
+        log_call(mine, "asked_not", key=new_key())
+    else:
+        Consent.objects.filter(lead=mine.lead).update(revoked_at=clock.now())
+    for page in pages:
+        said = text_of(as_alice.get(page))
+        assert "tel:" not in said
+        assert "o not c" in said or "not to call" in said
+        assert "Next:" not in said
+    said = text_of(as_alice.get(url(mine)))
+    assert "called now" not in said
+    assert "Save next call" not in said
+    assert "No call can be planned" in said
+    assert "No call is due today" in text_of(as_alice.get("/my-leads/?due=today"))
+
+
+def test_a_wish_told_by_mistake_brings_the_planned_call_back(as_alice, purchase):
+    plan_call(purchase, clock.now() + timedelta(hours=1))
+    call = log_call(purchase, "asked_not", key=new_key())
+    remove_call(purchase, call.public_id)
+    assert "No call planned</button>" in text_of(as_alice.get(url(purchase)))
 
 
 def test_the_time_where_they_are_is_said_unless_nobody_may_call(as_alice, alice):

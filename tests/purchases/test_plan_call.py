@@ -7,8 +7,9 @@ import pytest
 import time_machine
 from django.urls import reverse
 
-from marketplace.purchases.calls import plan_call
+from marketplace.purchases.calls import log_call, plan_call
 from marketplace.purchases.models import Purchase
+from marketplace.purchases.services import new_key
 
 from .conftest import bought
 
@@ -112,6 +113,15 @@ def test_other_times_are_refused(as_alice, mine, typed, sentence):
 @pytest.mark.parametrize("when", ["", "soon"])
 def test_something_has_to_be_said(as_alice, mine, when):
     assert as_alice.post(url(mine), {"when": when}).status_code == 422
+
+
+def test_who_asked_not_to_be_called_gets_no_plan(as_alice, mine):
+    log_call(mine, "asked_not", key=new_key())
+    response = as_alice.post(url(mine), {"when": "hour"})
+    assert response.status_code == 409
+    assert "This person may not be called any more. No call was planned." in response.text
+    assert Purchase.objects.get().next_call_at is None
+    assert as_alice.post(url(mine), {"when": "never"}).status_code == 302, "clearing stays possible"
 
 
 def test_others_do_not_exist(client, bob, mine):

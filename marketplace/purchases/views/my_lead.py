@@ -24,7 +24,7 @@ def purchase_of(request: MemberRequest, public_id: str) -> Purchase:
     loaded = Purchase.objects.select_related(
         "order", "lead__vertical", "lead__supplier", "lead__contact", "lead__consent__wording"
     )
-    return get_object_or_404(loaded.for_user(request.user), public_id=public_id)
+    return get_object_or_404(loaded.for_user(request.user).with_wishes(), public_id=public_id)
 
 
 def lead_page(request: MemberRequest, purchase: Purchase, *, status: int = 200, **forms: Form) -> HttpResponse:
@@ -38,12 +38,11 @@ def lead_page(request: MemberRequest, purchase: Purchase, *, status: int = 200, 
         "consent": purchase.lead.consent,
         "notes": purchase.notes.kept().order_by("-id"),
         "calls": calls,
-        "asked_not_to_call": any(call.outcome == CallAttempt.Outcome.ASKED_NOT_TO_CALL for call in calls),
         "is_contacted": last == CallAttempt.Outcome.SPOKE and purchase.stage == Purchase.Stage.NEW,
         "outcomes": CallAttempt.Outcome.choices,
         "key": services.new_key(),
         "call_form": CallForm(),
-        "next_call_form": NextCallForm(member=request.user, lead=purchase.lead, planned=purchase.next_call_at),
+        "next_call_form": NextCallForm(member=request.user, lead=purchase.lead, planned=purchase.planned_call),
         "dnc_form": DncCheckForm(member=request.user, initial={"on": purchase.dnc_checked_on}),
         "stage_form": StageForm(initial={"stage": purchase.stage}),
         "note_form": NoteForm(),

@@ -34,7 +34,9 @@ def list_page(request: MemberRequest, form: MyLeadsForm, *, status: int) -> Http
     """The list or the board of the leads that ``form`` asks for."""
     mine = Purchase.objects.for_user(request.user)
     counts = form.searched(mine).count_by_tab(form.today_ends)
-    found = form.found(mine).with_calls().select_related("lead__vertical", "lead__contact", "lead__consent")
+    found = (
+        form.found(mine).with_wishes().with_calls().select_related("lead__vertical", "lead__contact", "lead__consent")
+    )
     context = {
         "form": form,
         "tabs": _tabs(counts),

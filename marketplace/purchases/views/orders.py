@@ -6,7 +6,7 @@ from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_safe
 
 from marketplace.purchases import services, several
-from marketplace.purchases.models import Order
+from marketplace.purchases.models import Order, Purchase
 
 
 @login_required
@@ -14,7 +14,8 @@ from marketplace.purchases.models import Order
 def order(request: HttpRequest, public_id: str) -> HttpResponse:
     """What an order bought, and what it did not and why, with similar leads beside it."""
     found = get_object_or_404(Order.objects.for_user(request.user), public_id=public_id)
-    loaded = found.purchases.select_related("lead__vertical", "lead__contact", "lead__consent").order_by("pk")
+    mine = Purchase.objects.for_user(request.user).filter(order=found).with_wishes()
+    loaded = mine.select_related("lead__vertical", "lead__contact", "lead__consent").order_by("pk")
     refused = list(found.refused.select_related("lead__vertical", "earlier").order_by("pk"))
     context = {
         "order": found,

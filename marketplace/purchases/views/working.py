@@ -68,7 +68,11 @@ def plan_call(request: MemberRequest, public_id: str) -> HttpResponse:
     if not form.is_valid():
         return lead_page(request, purchase, next_call_form=form, status=422)
     moment = form.cleaned_data["moment"]
-    calls.plan_call(purchase, moment)
+    try:
+        calls.plan_call(purchase, moment)
+    except calls.MayNotBeCalled as refusal:
+        form.add_error(None, refusal.message)
+        return lead_page(request, purchase, next_call_form=form, status=refusal.status)
     there = calling.call_time(purchase.lead, moment) if moment else None
     if there and not there.is_open:
         sentence = (
