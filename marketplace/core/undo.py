@@ -14,6 +14,11 @@ def offer_undo(request: HttpRequest, sentence: str, *, action: str, fields: Mapp
     messages.success(request, sentence, extra_tags=json.dumps({"action": action, "fields": fields or {}}))
 
 
+def is_undo(request: HttpRequest) -> bool:
+    """Whether the form came from the undo button, so that the next message can say so."""
+    return "undo" in request.POST
+
+
 def offered_by(message: Message) -> dict[str, object] | None:
     """Where the undo button of ``message`` leads and what it says; None if it offers none."""
     tags = message.extra_tags or ""

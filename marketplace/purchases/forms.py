@@ -254,7 +254,7 @@ class DncCheckForm(forms.Form):
 
 
 class NoteForm(forms.Form):
-    """A note only its writer sees."""
+    """A note only its writer sees, and the key made with the form."""
 
     text = forms.CharField(
         label="New note",
@@ -263,3 +263,4 @@ class NoteForm(forms.Form):
         widget=forms.Textarea(attrs={"rows": 3}),
         error_messages={"required": "Write something first."},
     )
+    key = forms.RegexField(KEY, widget=forms.HiddenInput)

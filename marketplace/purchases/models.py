@@ -1,9 +1,9 @@
 """What a member bought, and how they work it.
 
 Invariants, each kept by the database: a buyer owns a lead once (unique lead + buyer); a slot is sold once (unique lead
-+ slot number, 1 to 3); a key names one order of its buyer, and one call of its purchase (unique); an order refuses a
-lead once, for a known reason (unique, check). Money is not kept here: the transfer ``purchase:<public id>`` in the
-ledger is, and ``purchases.checks`` holds the two together.
++ slot number, 1 to 3); a key names one order of its buyer, and one call and one note of its purchase (unique); an order
+refuses a lead once, for a known reason (unique, check). Money is not kept here: the transfer ``purchase:<public id>``
+in the ledger is, and ``purchases.checks`` holds the two together.
 """
 
 from datetime import datetime, timedelta
@@ -285,12 +285,18 @@ class Note(models.Model):
     public_id = models.CharField(max_length=20, unique=True, default=new_id, editable=False)
     purchase = models.ForeignKey(Purchase, models.PROTECT, related_name="notes")
     text = models.CharField(max_length=2000)
+    key = models.CharField(
+        max_length=64, default="", help_text="SHA-256 of the form's key and the text; empty for notes from before"
+    )
     created_at = models.DateTimeField()
     removed_at = models.DateTimeField(null=True)
 
     objects = NoteQuerySet.as_manager()
 
     class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["purchase", "key"], condition=~Q(key=""), name="purchases_note_once")
+        ]
         indexes = [
             models.Index(fields=["removed_at"], condition=Q(removed_at__isnull=False), name="purchases_notes_to_forget")
         ]

@@ -1,18 +1,29 @@
 """What a buyer writes down about a lead."""
 
+import hashlib
 from datetime import timedelta
 
 from marketplace.core import clock
 from marketplace.core.cards import mask_cards
+from marketplace.core.ids import new_id
+from marketplace.core.transactions import in_transaction
 
 from .models import Note, Purchase
 
 REMOVED_NOTES_KEPT = timedelta(hours=1)
 
 
-def add_note(purchase: Purchase, text: str) -> Note:
-    """Add a note that only the buyer sees. Card numbers are masked before anything is stored."""
-    return Note.objects.create(purchase=purchase, text=mask_cards(text), created_at=clock.now())
+@in_transaction
+def add_note(purchase: Purchase, text: str, *, key: str = "") -> Note:
+    """Add a note that only the buyer sees. Card numbers are masked before anything is stored.
+
+    The same ``key`` and text again answer with the first note, which is there even if it was removed meanwhile, so that
+    a double tap keeps one; another text is another note. Without a key every note is a new one.
+    """
+    once = hashlib.sha256(f"{key or new_id()}:{text}".encode()).hexdigest()
+    new = {"text": mask_cards(text), "created_at": clock.now()}
+    wanted = Note.objects.select_for_update(no_key=True)
+    return wanted.update_or_create(purchase=purchase, key=once, defaults={"removed_at": None}, create_defaults=new)[0]
 
 
 def remove_note(purchase: Purchase, note_id: str) -> None:

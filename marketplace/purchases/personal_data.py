@@ -68,7 +68,7 @@ class Exports:
             "created_at",
         ),
         "purchases.CallAttempt": ("public_id", "purchase", "outcome", "key", "made_at"),
-        "purchases.Note": ("public_id", "purchase", "text", "created_at", "removed_at"),
+        "purchases.Note": ("public_id", "purchase", "text", "key", "created_at", "removed_at"),
         "purchases.RefusedLine": ("order", "lead", "reason", "price_seen_cents", "earlier"),
     },
 )

@@ -29,6 +29,7 @@ def test_it_works(as_alice, removed):
 
     page = response.content.decode()
     assert "The note is back." in page
+    assert "Undone: the note is back." in as_alice.post(url(removed), {"undo": "1"}, follow=True).text
     assert "wrong number" in page
     assert Note.objects.get().removed_at is None
 

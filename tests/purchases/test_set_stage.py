@@ -41,9 +41,12 @@ def test_undo_says_the_former_stage(as_alice, purchase):
     assert f'action="{url(purchase)}"' in form
     assert '<input type="hidden" name="stage" value="contacted">' in form
     assert '<input type="hidden" name="next" value="/my-leads/?q=a">' in form
+    assert '<input type="hidden" name="undo" value="1">' in form
     for _ in range(2):
-        as_alice.post(url(purchase), {"stage": "contacted"})
+        page = as_alice.post(url(purchase), {"stage": "contacted", "undo": "1"}, follow=True).text
         assert stage_of(purchase) == "contacted"
+        assert "Undone: the stage is Contacted again." in page
+        assert "Stage saved" not in page
 
 
 def test_nothing_to_undo_if_nothing_changed(as_alice, purchase):

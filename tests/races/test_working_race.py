@@ -6,8 +6,8 @@ import threading
 import pytest
 
 from marketplace.core.ids import new_id
-from marketplace.purchases import calls, export_jobs, stages
-from marketplace.purchases.models import CallAttempt, Export
+from marketplace.purchases import calls, export_jobs, notes, stages
+from marketplace.purchases.models import CallAttempt, Export, Note
 from marketplace.purchases.services import buy_lead
 from tests.people import make_alice
 from tests.races.rig import race, tally
@@ -51,6 +51,22 @@ def test_control_with_a_key_for_each_the_same_check_is_red(purchase, monkeypatch
     monkeypatch.setattr(calls, "log_call", loose)
     with pytest.raises(AssertionError, match=f"{RACERS} == 1"):
         check_one_tap(purchase)
+
+
+def check_one_note(purchase) -> None:
+    results = race([lambda: notes.add_note(purchase, "Call after six.", key="the same")] * RACERS)
+    assert tally(results) == {"ok": RACERS}
+    assert Note.objects.count() == 1
+
+
+def test_a_note_sent_many_times_is_one(purchase):
+    check_one_note(purchase)
+
+
+def test_control_with_a_key_for_each_note_the_same_check_is_red(purchase, monkeypatch):
+    monkeypatch.setattr(notes, "add_note", careless(notes.add_note, "{key or new_id()}", "{new_id()}"))
+    with pytest.raises(AssertionError, match=f"{RACERS} == 1"):
+        check_one_note(purchase)
 
 
 # --- the stage that undo goes back to ---------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from django.urls import reverse
 
 from accounts.members import MemberRequest, sent_by_members
 from marketplace.core.links import safe_next
-from marketplace.core.undo import offer_undo
+from marketplace.core.undo import is_undo, offer_undo
 from marketplace.leads import calling
 from marketplace.purchases import calls, notes, stages
 from marketplace.purchases.forms import CallForm, DncCheckForm, NextCallForm, NoteForm, StageForm
@@ -30,7 +30,9 @@ def set_stage(request: MemberRequest, public_id: str) -> HttpResponse:
         return lead_page(request, purchase, status=422, stage_form=form)
     stage = Purchase.Stage(form.cleaned_data["stage"])
     former = stages.set_stage(purchase, stage)
-    if former == stage:
+    if is_undo(request):
+        messages.success(request, f"Undone: the stage is {stage.label} again.")
+    elif former == stage:
         messages.success(request, f"The stage is {stage.label}.")
     else:
         undo = reverse("purchases:set_stage", args=[purchase.public_id])
@@ -56,7 +58,8 @@ def remove_call(request: MemberRequest, public_id: str, call_id: str) -> HttpRes
     """Take a call out of the log; one that is gone already is no mistake."""
     purchase = purchase_of(request, public_id)
     calls.remove_call(purchase, call_id)
-    messages.success(request, "The call was taken out of the log.")
+    sentence = "Undone: the call is out of the log." if is_undo(request) else "The call was taken out of the log."
+    messages.success(request, sentence)
     return _back(request, purchase)
 
 
@@ -93,6 +96,9 @@ def note_dnc_check(request: MemberRequest, public_id: str) -> HttpResponse:
         return lead_page(request, purchase, dnc_form=form, status=422)
     former = purchase.dnc_checked_on
     calls.note_dnc_check(purchase, form.cleaned_data["day"])
+    if is_undo(request):
+        messages.success(request, "Undone: your do-not-call check is as it was.")
+        return _back(request, purchase)
     fields = {"when": "on", "on": former.isoformat()} if former else {"when": "never"}
     undo = reverse("purchases:note_dnc_check", args=[purchase.public_id])
     offer_undo(request, "Do-not-call check saved.", action=undo, fields=fields)
@@ -106,7 +112,9 @@ def add_note(request: MemberRequest, public_id: str) -> HttpResponse:
     form = NoteForm(request.POST)
     if not form.is_valid():
         return lead_page(request, purchase, note_form=form, status=422)
-    note = notes.add_note(purchase, form.cleaned_data["text"])
+    note = notes.add_note(purchase, form.cleaned_data["text"], key=form.cleaned_data["key"])
+    undo = reverse("purchases:remove_note", args=[purchase.public_id, note.public_id])
+    offer_undo(request, "Note added.", action=undo)
     if note.text != form.cleaned_data["text"]:
         messages.warning(request, "A card number was taken out of your note. Card numbers are never kept here.")
     return _to_notes(purchase)
@@ -117,8 +125,9 @@ def remove_note(request: MemberRequest, public_id: str, note_id: str) -> HttpRes
     """Remove a note; one that is gone already is no mistake."""
     purchase = purchase_of(request, public_id)
     notes.remove_note(purchase, note_id)
+    sentence = "Undone: the note is removed." if is_undo(request) else "Note removed."
     undo = reverse("purchases:restore_note", args=[purchase.public_id, note_id])
-    offer_undo(request, "Note removed. It is deleted for good after an hour.", action=undo)
+    offer_undo(request, f"{sentence} It is deleted for good after an hour.", action=undo)
     return _to_notes(purchase)
 
 
@@ -127,7 +136,7 @@ def restore_note(request: MemberRequest, public_id: str, note_id: str) -> HttpRe
     """Bring a removed note back."""
     purchase = purchase_of(request, public_id)
     if notes.restore_note(purchase, note_id):
-        messages.success(request, "The note is back.")
+        messages.success(request, "Undone: the note is back." if is_undo(request) else "The note is back.")
     else:
         messages.warning(request, "That note was deleted for good. It cannot be brought back.")
     return _to_notes(purchase)
