@@ -29,6 +29,7 @@ def _icons() -> dict[str, str]:
 
 
 @register.simple_tag
+@cache
 def icon(name: str, label: str = "") -> SafeString:
     """An icon of static/img/icons.svg (Lucide, ISC), drawn inline; silent unless ``label`` is given."""
     paths = mark_safe(_icons()[name])  # noqa: S308 - our own file
@@ -67,6 +68,7 @@ _MASKS = {"name": ("m4", "m6"), "phone": ("m3", "m3", "m4"), "email": ("m8",), "
 
 
 @register.simple_tag
+@cache
 def mask(what: str) -> SafeString:
     """Bars in place of a value that is hidden until purchase. Their width says nothing about it."""
     bars = mark_safe("".join(f'<span class="mask {width}"></span>' for width in _MASKS[what]))  # noqa: S308
