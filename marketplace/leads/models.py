@@ -17,7 +17,7 @@ from typing import Any, Self
 from django.conf import settings
 from django.db import models
 from django.db.models import F, Q, Subquery
-from django.db.models.functions import Upper
+from django.db.models.functions import Abs, Upper
 
 from marketplace.core import clock
 from marketplace.core.ids import new_id
@@ -28,6 +28,7 @@ from .pricing import AGE_BANDS, MINIMUM_CENTS
 from .verticals import label_of
 
 MAX_BUYERS = 3
+SIMILAR_NEWEST = 100
 
 
 class ZipCode(models.Model):
@@ -263,6 +264,13 @@ class LeadQuerySet(models.QuerySet["Lead"]):
         """On sale, of this vertical (its key) and state, newest first; each may be a subquery."""
         return self.on_sale().filter(vertical_id=vertical, state=state).order_by("-listed_at", "-id")
 
+    def nearest_in_price(self, cents: Any) -> "LeadQuerySet":
+        """The first ``SIMILAR_NEWEST`` of these, nearest in price to ``cents`` (or a subquery) first, newer ones before
+        older if two are as near. Only so many are compared: a page must not sort all that is on sale in a large state.
+        """
+        first = Lead.objects.filter(pk__in=self.values("pk")[:SIMILAR_NEWEST])
+        return first.order_by(Abs(F("price_cents") - cents), "-listed_at", "-id")
+
     def similar_to_each(self, leads: Iterable["Lead"], size: int) -> Self:
         """Up to ``size`` of these for each line of business and state among ``leads``, in no order. One query."""
         kinds = sorted({(lead.vertical_id, lead.state) for lead in leads})
@@ -275,8 +283,8 @@ class LeadQuerySet(models.QuerySet["Lead"]):
         wanted = self.filter(public_id=public_id)
         gone = wanted.select_related(None).exclude(status=Lead.Status.OPEN)
         similar = Lead.objects.similar_to(Subquery(gone.values("vertical_id")), Subquery(gone.values("state")))
-        newest = similar.values("pk")[:size]
-        return wanted.union(self.filter(pk__in=newest), all=True)
+        nearest = similar.nearest_in_price(Subquery(gone.values("price_cents"))).values("pk")[:size]
+        return wanted.union(self.filter(pk__in=nearest), all=True)
 
 
 class Lead(models.Model):
@@ -377,6 +385,11 @@ class Lead(models.Model):
     def zip_prefix(self) -> str:
         """The first three digits; the rest is shown after buying."""
         return self.postal_code[:3]
+
+    def nearness(self, other: "Lead") -> tuple[int, float, int]:
+        """Sorts leads on sale as ``nearest_in_price`` does, the most like this one first."""
+        listed = other.listed_at.timestamp() if other.listed_at else 0
+        return abs(self.price_cents - other.price_cents), -listed, -other.pk
 
     @property
     def answers(self) -> list[tuple[str, str]]:

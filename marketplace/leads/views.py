@@ -157,7 +157,7 @@ def lead(request: HttpRequest, public_id: str) -> HttpResponse:
     chosen = found.pop(public_id, None)
     if chosen is None:
         raise Http404
-    similar = sorted(found.values(), key=lambda lead: (lead.listed_at, lead.pk), reverse=True)
-    context = {"lead": chosen, "pricing": services.explain_price(chosen), "similar": similar}
+    context = {"lead": chosen, "pricing": services.explain_price(chosen)}
+    context["similar"] = sorted(found.values(), key=chosen.nearness)
     context["history"] = plots.price_history(chosen)
     return render(request, "leads/lead.html", context)

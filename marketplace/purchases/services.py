@@ -221,7 +221,8 @@ def _keep_refused(outcome: Outcome, wanted: Sequence[Wanted]) -> None:
 def refused_lines(refused: Mapping[int, Refusal], leads: Sequence[Lead]) -> list[RefusedLine]:
     """Why some of ``leads`` are not bought, in their order; nothing is saved."""
     ids = [refusal.purchase_id for refusal in refused.values() if isinstance(refusal, AlreadyBought)]
-    earlier = {purchase.public_id: purchase for purchase in Purchase.objects.filter(public_id__in=ids)} if ids else {}
+    known = Purchase.objects.filter(public_id__in=ids).select_related("order") if ids else ()
+    earlier = {purchase.public_id: purchase for purchase in known}
     return [
         RefusedLine(
             lead=lead,

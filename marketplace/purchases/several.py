@@ -17,6 +17,7 @@ from .forms import BuySeveralForm
 from .models import Purchase, RefusedLine
 
 SIMILAR_EACH = 2
+TO_CHOOSE_FROM = 20  # similar leads beyond those that are dealt, so that they can be near in price
 
 
 @dataclass(frozen=True)
@@ -67,8 +68,11 @@ def confirmation(buyer: User, chosen: Selection, *, seen: Mapping[str, int] | No
     offer = services.offer_leads(buyer, chosen.leads)
     before = seen or {}
     refused = services.refused_lines(offer.refused, chosen.leads)
+    owned = [line.earlier for line in refused if line.earlier and line.earlier.lead_id == line.lead_id]
     return {
         "chosen": chosen,
+        "owned": owned,
+        "ordered": max(owned, key=lambda purchase: purchase.pk, default=None),
         "offer": offer,
         "form": BuySeveralForm.of(offer),
         "lines": [(lead, before.get(lead.public_id, lead.price_cents)) for lead in offer.leads],
@@ -78,8 +82,8 @@ def confirmation(buyer: User, chosen: Selection, *, seen: Mapping[str, int] | No
 
 
 def beside(buyer: object, lines: Sequence[RefusedLine], *, but: Sequence[Lead]) -> list[Beside]:
-    """Each line with up to two leads to buy instead, no lead twice, none that ``buyer`` owns and none of ``but``.
-    Two queries."""
+    """Each line with up to two leads to buy instead, the nearest in price, no lead twice, none that ``buyer`` owns and
+    none of ``but``. Two queries."""
     groups: dict[tuple[int, str], list[RefusedLine]] = defaultdict(list)
     for line in lines:
         groups[line.lead.vertical_id, line.lead.state].append(line)
@@ -88,14 +92,16 @@ def beside(buyer: object, lines: Sequence[RefusedLine], *, but: Sequence[Lead]) 
     owned = set(mine.filter(lead__in=but).values_list("lead", flat=True))
     others = Lead.objects.exclude(pk__in=mine).exclude(pk__in=[lead.pk for lead in but]).select_related("vertical")
     similar: dict[tuple[int, str], list[Lead]] = defaultdict(list)
-    for lead in others.similar_to_each((line.lead for line in lines), SIMILAR_EACH * largest):
+    for lead in others.similar_to_each((line.lead for line in lines), SIMILAR_EACH * largest + TO_CHOOSE_FROM):
         similar[lead.vertical_id, lead.state].append(lead)
     found = []
     for line in lines:
-        kind = line.lead.vertical_id, line.lead.state
-        pool = sorted(similar[kind], key=lambda lead: (lead.listed_at, lead.pk), reverse=True)
-        dealt = pool[groups[kind].index(line) :: len(groups[kind])]
         is_free = line.lead.is_on_sale and line.lead.pk not in owned
         itself = [line.lead] if is_free and line.reason in RefusedLine.MAY_STILL_BE_BOUGHT else []
-        found.append(Beside(line, itself + dealt[:SIMILAR_EACH]))
+        found.append(Beside(line, itself))
+    for one in found * SIMILAR_EACH:  # in rounds: each gets one before any gets two
+        if pool := similar[one.line.lead.vertical_id, one.line.lead.state]:
+            nearest = min(pool, key=one.line.lead.nearness)
+            pool.remove(nearest)
+            one.instead.append(nearest)
     return found

@@ -115,6 +115,15 @@ def test_similar_ones_are_the_newest_and_say_whose_they_are(as_alice, alice):
     assert page.count(reverse("purchases:my_lead", args=[purchase.public_id])) == 1
 
 
+def test_similar_ones_are_near_in_price(client, db):
+    lead = make_lead(price_cents=1000)
+    others = [make_lead(price_cents=cents) for cents in (900, 1500, 1100, 300, 1000, 1300, 20_000, 30_000)]
+    Lead.objects.filter(pk=lead.pk).update(status=Lead.Status.WITHDRAWN)
+    page = client.get(url(lead)).text
+    shown = [part.split('"')[0] for part in page.split('<h3 id="lead-')[1:]]
+    assert shown == [others[index].public_id for index in (4, 2, 0, 5, 1, 3)]
+
+
 def test_a_gone_lead_without_similar_ones_leads_to_its_line_of_business(client, db):
     lead = make_lead()
     Lead.objects.filter(pk=lead.pk).update(status=Lead.Status.WITHDRAWN)

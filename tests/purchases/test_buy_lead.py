@@ -177,6 +177,21 @@ def test_other_leads_are_404(as_alice, path):
     assert as_alice.post(path, {"key": new_key(), "price_seen": 1}).status_code == 404
 
 
+def test_who_presses_for_a_lead_that_never_was_is_told_that_nothing_was_charged(as_alice):
+    response = as_alice.post("/leads/nothere/buy/", {"key": new_key(), "price_seen": 1})
+    assert response.status_code == 404
+    assert "Nothing was charged." in response.text
+    assert f'href="{reverse("leads:catalogue")}">See leads for sale' in response.text
+
+
+def test_who_goes_back_after_buying_is_told(as_alice):
+    lead = make_lead(price_cents=2450)
+    bought = as_alice.post(url(lead), hidden(as_alice.get(url(lead))))
+    page = as_alice.get(url(lead), follow=True)
+    assert page.redirect_chain == [(bought["Location"], 302)]
+    assert "You have bought this lead already. Nothing was charged again." in page.text
+
+
 def test_a_lead_held_back_does_not_exist(as_alice, alice):
     lead = make_lead(price_cents=2450)
     Lead.objects.update(status=Lead.Status.HELD)

@@ -129,6 +129,23 @@ def test_the_same_form_with_other_leads_buys_nothing(as_alice, alice):
     assert balance(alice) == 100_000 - 1200
 
 
+def test_who_goes_back_after_an_order_is_told_and_led_to_it(as_alice, alice, bob):
+    leads = [make_lead(price_cents=500), make_lead(price_cents=700)]
+    fields = fields_of(as_alice.get(address(*leads)))
+    order = as_alice.post(URL, fields)["Location"]
+
+    page = text_of(as_alice.get(address(*leads)))
+
+    assert "<h1>You have ordered these already</h1>" in page
+    assert f'href="{order}">Open the order' in page
+    assert 'method="post" action="/leads/buy/"' not in page
+    assert as_alice.post(URL, fields)["Location"] == order, "the page that the browser kept does no harm"
+    assert balance(alice) == 100_000 - 1200
+    free = text_of(as_alice.get(address(*leads, make_lead(price_cents=900))))
+    assert "You have ordered 2 of these leads already." in free
+    assert "Pay $9.00 and show the contact" in free
+
+
 def test_the_order_of_ticking_is_no_other_order(as_alice):
     leads = [make_lead() for _ in range(3)]
     fields = fields_of(as_alice.get(address(*leads)))
@@ -249,8 +266,10 @@ def test_ids_of_nothing_are_left_out_with_a_word(as_alice, odd):
 
 @pytest.mark.parametrize("odd", ["nothere", "<script>", "a\x00b"])
 def test_only_ids_of_nothing(as_alice, odd):
-    assert as_alice.get(URL, {"lead": [odd]}).status_code == 404
-    assert as_alice.post(URL, {"lead": [odd]}).status_code == 404
+    for response in (as_alice.get(URL, {"lead": [odd]}), as_alice.post(URL, {"lead": [odd]})):
+        assert response.status_code == 404
+        assert "Nothing was charged." in response.text
+        assert f'href="{reverse("leads:catalogue")}">See leads for sale' in response.text
 
 
 def test_a_lead_held_back_does_not_exist(as_alice):
@@ -309,6 +328,19 @@ def test_each_has_similar_ones_beside_it_none_twice(as_alice, alice, bob):
     assert len(ids) == 4
     assert set(ids) < {lead.public_id for lead in similar}
     assert mine.public_id not in ids
+
+
+def test_similar_ones_are_near_in_price(as_alice, bob):
+    cheap, dear = make_lead(price_cents=1000), make_lead(price_cents=9000)
+    near_dear = [make_lead(price_cents=cents) for cents in (8000, 9500)]
+    near_cheap = [make_lead(price_cents=cents) for cents in (1100, 800)]
+    for _ in range(3):
+        make_lead(price_cents=30_000)
+    for lead in (cheap, dear):
+        sell(lead, bob)
+    page = text_of(as_alice.get(address(cheap, dear)))
+    ids = re.findall(r'href="/leads/buy/\?lead=(\w+)"', page)
+    assert ids == [lead.public_id for lead in (near_cheap[0], near_cheap[1], near_dear[1], near_dear[0])]
 
 
 def test_nothing_of_it_can_be_bought(as_alice, bob):

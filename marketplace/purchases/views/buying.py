@@ -3,9 +3,10 @@
 from typing import Any
 
 from django.conf import settings
+from django.contrib import messages
 from django.contrib.auth.views import redirect_to_login
-from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.http import urlencode
 from django.views.decorators.http import require_http_methods
@@ -38,7 +39,9 @@ EXPLAINED = (
 @require_http_methods(["GET", "HEAD", "POST"])
 def buy_lead(request: HttpRequest, public_id: str) -> HttpResponse:
     """Confirm (GET) and buy (POST). What is not shown is never charged: the form carries the price that was seen."""
-    lead = get_object_or_404(Lead.objects.shown().select_related("vertical"), public_id=public_id)
+    lead = Lead.objects.shown().select_related("vertical").filter(public_id=public_id).first()
+    if lead is None:
+        return _unknown(request)
     if not request.user.is_authenticated:
         # Only a member had the form; whoever follows a link may be new.
         return redirect_to_login(
@@ -50,9 +53,16 @@ def buy_lead(request: HttpRequest, public_id: str) -> HttpResponse:
         return _not_bought(request, request.user, lead, refusal)
 
 
+def _unknown(request: HttpRequest) -> HttpResponse:
+    """404 as any address of nothing, whether the lead is held back or never was, but who meant to buy is told that
+    nothing was charged, and where to go on."""
+    return render(request, "purchases/unknown_leads.html", status=404)
+
+
 def _confirm(request: HttpRequest, buyer: User, lead: Lead) -> HttpResponse:
     mine = Purchase.objects.for_user(buyer).filter(lead=lead).first()
-    if mine is not None:
+    if mine is not None:  # also who goes back to the form after buying
+        messages.info(request, "You have bought this lead already. Nothing was charged again.")
         return redirect("purchases:my_lead", mine.public_id)
     try:
         offer = services.offer_lead(buyer, lead)
@@ -82,7 +92,7 @@ def _not_bought(request: HttpRequest, buyer: User, lead: Lead, refusal: Refusal)
     context: dict[str, Any] = {"lead": lead, "refusal": refusal, "why": type(refusal).__name__}
     if isinstance(refusal, LeadUnavailable):
         similar = Lead.objects.similar_to(lead.vertical_id, lead.state).exclude(pk=lead.pk)
-        context["similar"] = similar.select_related("vertical")[:SIMILAR]
+        context["similar"] = similar.nearest_in_price(lead.price_cents).select_related("vertical")[:SIMILAR]
     elif isinstance(refusal, services.AlreadyBought):
         mine = Purchase.objects.for_user(buyer).select_related("lead__vertical")
         context["earlier"] = mine.get(public_id=refusal.purchase_id)
@@ -110,7 +120,7 @@ def buy_leads(request: HttpRequest) -> HttpResponse:
         return render(request, "purchases/select_again.html", context, status=422)
     chosen = several.select(ids)
     if not chosen.leads:
-        raise Http404
+        return _unknown(request)
     if not request.user.is_authenticated:
         door = "account_login" if request.method == "POST" else "account_signup"
         return redirect_to_login(chosen.address, reverse(door))
