@@ -65,19 +65,11 @@ def open_browser(chromium, stack):
         folder.cleanup()
 
 
-# Chromium says so when a page without view transitions (the card page, say) follows one that has them.
-HARMLESS = ("Transition was aborted", "Transition was skipped")
-
-
 def watch(page: Page) -> dict[str, list[str]]:
     """Collects what a page asks of other hosts and what the Content-Security-Policy or the console complain about."""
     seen: dict[str, list[str]] = {"requests": [], "complaints": []}
 
-    def complain(text: str) -> None:
-        if not text.startswith(HARMLESS):
-            seen["complaints"].append(text)
-
     page.on("request", lambda request: seen["requests"].append(request.url))
-    page.on("console", lambda message: complain(message.text) if message.type == "error" else None)
-    page.on("pageerror", lambda error: complain(error.message))
+    page.on("console", lambda message: seen["complaints"].append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: seen["complaints"].append(error.message))
     return seen

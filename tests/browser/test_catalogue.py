@@ -70,6 +70,17 @@ def test_distance_and_order_keep_the_place(page):
     expect(page).to_have_url(re.compile(r"\?vertical=solar&place=Columbus%2C\+OH&miles=100&sort=price$"))
 
 
+def test_leaving_for_a_page_that_is_not_ours_leaves_nothing_in_the_console(open_browser):
+    """Chromium reports an error there if pages ask for transitions, and no script of ours can catch it."""
+    page = open_browser(javascript=True).new_page()
+    seen = watch(page)
+    page.goto("/leads/")
+    page.wait_for_timeout(300)
+    page.evaluate("location.href = '/robots.txt'")
+    page.wait_for_timeout(700)
+    assert [text for text in seen["complaints"] if "404" not in text] == []
+
+
 def test_a_lead_is_a_page_of_its_own(page):
     page.locator(".ticket h3 a").first.click()
     expect(page).to_have_url(re.compile(r"/leads/\w{10,}/$"))
