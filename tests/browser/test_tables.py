@@ -54,6 +54,19 @@ def vera(stack: Stack) -> dict:
     return stack.python(_FACTS)
 
 
+def test_the_first_lead_is_on_the_first_screen_of_a_phone(stack, vera, open_browser):
+    context = open_browser(width=320)
+    sign_in(context, stack, vera["session"])
+    page = context.new_page()
+    for path, first in (("/my-leads/", "tbody tr"), ("/my-leads/?view=board", ".board .card")):
+        page.goto(path)
+        assert page.locator(first).first.bounding_box()["y"] < 450, path
+    page.goto("/my-leads/?stage=lost")
+    frame, tab = (page.locator(one).bounding_box() for one in (".stages", ".stages [aria-current]"))
+    assert tab["x"] >= frame["x"], "the tab that is shown is in sight"
+    assert tab["x"] + tab["width"] <= frame["x"] + frame["width"] + 1
+
+
 @pytest.mark.parametrize("width", [320, 768, 1280])
 def test_it_works(stack, vera, open_browser, width):
     context = open_browser(width=width)
