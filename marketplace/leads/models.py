@@ -107,6 +107,12 @@ class ConsentWording(models.Model):
         return self.sha256[:12]
 
 
+class ConsentQuerySet(models.QuerySet["Consent"]):
+    def revocations_to_tell(self) -> Self:
+        """Those taken back of which the buyers were not told yet."""
+        return self.filter(revoked_at__isnull=False, buyers_told_at=None)
+
+
 class Consent(models.Model):
     """The proof that a person agreed to be contacted: words, moment, page and who was named."""
 
@@ -119,6 +125,23 @@ class Consent(models.Model):
     expires_at = models.DateTimeField(null=True)
     dnc_checked_on = models.DateField(null=True)
     revoked_at = models.DateTimeField(null=True)
+    buyers_told_at = models.DateTimeField(null=True, help_text="every buyer knows that it was taken back")
+
+    objects = ConsentQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(buyers_told_at=None) | Q(revoked_at__isnull=False), name="leads_told_of_what_was_revoked"
+            )
+        ]
+        indexes = [
+            models.Index(
+                fields=["id"],
+                condition=Q(revoked_at__isnull=False, buyers_told_at=None),
+                name="leads_revocations_to_tell",
+            )
+        ]
 
     def __str__(self) -> str:
         return f"Consent {self.pk}"

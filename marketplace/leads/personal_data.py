@@ -74,6 +74,7 @@ class Contacts:
             "expires_at",
             "dnc_checked_on",
             "revoked_at",
+            "buyers_told_at",
         ),
     },
 )

@@ -6,6 +6,7 @@ refuses a lead once, for a known reason (unique, check). Money is not kept here:
 in the ledger is, and ``purchases.checks`` holds the two together.
 """
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Self
 
@@ -54,9 +55,9 @@ class PurchaseQuerySet(models.QuerySet["Purchase"]):
         """The purchases of this member only: what is not yours does not exist."""
         return self.filter(buyer=user)
 
-    def to_be_told(self) -> Self:
-        """Purchases of people who took their consent back, whose buyers do not know yet (DX-16)."""
-        return self.filter(lead__consent__revoked_at__isnull=False, revocation_told_at=None)
+    def to_be_told(self, consents: Iterable[int]) -> Self:
+        """Purchases whose buyers do not know yet that these consents (by primary key) were taken back (DX-16)."""
+        return self.filter(lead__consent__in=consents, revocation_told_at=None)
 
     def in_stage(self, stage: str) -> Self:
         return self.filter(stage=stage)

@@ -2,13 +2,14 @@
 
 import pytest
 from django.core import mail
+from django.db import connection
 
 from marketplace.core import clock
 from marketplace.leads.models import Consent
 from marketplace.leads.services import revoke_consents
 from marketplace.mail.models import Category, OutgoingEmail
 from marketplace.mail.services import deliver_due
-from marketplace.purchases import exports
+from marketplace.purchases import emails, exports, revocations
 from marketplace.purchases.models import Purchase
 from marketplace.purchases.revocations import tell_of_revocations
 from marketplace.purchases.services import buy_lead, new_key
@@ -44,6 +45,38 @@ def test_once_is_enough(taken_back):
     assert (tell_of_revocations(), tell_of_revocations()) == (1, 0)
     assert LEGAL.count() == 1
     assert Purchase.objects.get().revocation_told_at
+
+
+def test_only_what_was_taken_back_since_is_looked_at(alice, taken_back, django_assert_num_queries):
+    """However much was bought or taken back before: one question, answered by an index of what is new."""
+    for _ in range(3):
+        bought(alice)
+    tell_of_revocations()
+    assert Consent.objects.get(lead=taken_back.lead).buyers_told_at
+    with django_assert_num_queries(1) as asked:
+        assert tell_of_revocations() == 0
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute("SET LOCAL enable_seqscan = off")  # it reads four rows without any index otherwise
+        cursor.execute(("EXPLAIN " if connection.vendor == "postgresql" else "EXPLAIN QUERY PLAN ") + asked[0]["sql"])
+        assert "leads_revocations_to_tell" in str(cursor.fetchall())
+
+
+def test_many_are_told_in_portions(alice, monkeypatch):
+    monkeypatch.setattr(revocations, "AT_ONCE", 2)
+    revoke_consents({bought(alice).lead_id: clock.now() for _ in range(5)})
+    assert tell_of_revocations() == 5
+    assert not Consent.objects.revocations_to_tell().exists()
+
+
+def test_what_failed_is_told_the_next_time(alice, taken_back, monkeypatch):
+    def fail(purchase):
+        raise RuntimeError
+
+    with monkeypatch.context() as broken, pytest.raises(RuntimeError):
+        broken.setattr(emails, "consent_taken_back", fail)
+        tell_of_revocations()
+    assert tell_of_revocations() == 1
 
 
 def test_every_buyer_of_a_shared_lead_is_told(alice, bob):
