@@ -5,7 +5,8 @@ from functools import wraps
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from django.http import HttpRequest, HttpResponse
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
@@ -14,7 +15,8 @@ from marketplace.core.links import page_above, safe_next
 
 from .models import User
 
-View = Callable[..., HttpResponse]
+View = Callable[..., HttpResponseBase]
+NOT_TYPED = {"csrfmiddlewaretoken", "key", "next", "choice"}
 
 
 class MemberRequest(HttpRequest):
@@ -36,16 +38,42 @@ def sent_by_members(view: View) -> View:
 
     @require_POST
     @wraps(view)
-    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        return view(request, *args, **kwargs) if request.user.is_authenticated else _signed_out(request)
+    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if request.user.is_authenticated:
+            return view(request, *args, **kwargs)
+        there = safe_next(request, page_above(request.path))
+        return _signed_out(request, text=request.POST.get("text", ""), there=there)
 
     guarded.is_page = False  # type: ignore[attr-defined]  # for links.page_above
     return guarded
 
 
+def shown_to_members(view: View) -> View:
+    """In place of ``login_required``: a page of members whose form is sent to the page's own address.
+
+    What somebody typed who was signed out meanwhile is given back instead of being lost without a word.
+    """
+    page = login_required(view)
+
+    @wraps(view)
+    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if request.method != "POST" or request.user.is_authenticated:
+            return page(request, *args, **kwargs)
+        return _signed_out(request, text=_typed(request), there=request.get_full_path())
+
+    return guarded
+
+
+def _typed(request: HttpRequest) -> str:
+    """What the form said, a line for each field that was filled in; no password."""
+    return "\n".join(
+        f"{name.replace('_', ' ').capitalize()}: {', '.join(map(str, values))}"
+        for name, values in request.POST.lists()
+        if any(values) and name not in NOT_TYPED and "password" not in name
+    )
+
+
 @never_cache
-def _signed_out(request: HttpRequest) -> HttpResponse:
+def _signed_out(request: HttpRequest, *, text: str, there: str) -> HttpResponse:
     """403: gives the text back and keeps it nowhere; signing in leads to the page on which the form stood."""
-    there = safe_next(request, page_above(request.path))
-    context = {"text": request.POST.get("text", ""), "there": there}
-    return render(request, "accounts/signed_out.html", context, status=403)
+    return render(request, "accounts/signed_out.html", {"text": text, "there": there}, status=403)

@@ -18,6 +18,7 @@ from django.views.decorators.http import require_http_methods
 
 from . import pages, resets
 from .forms import ProfileForm
+from .members import shown_to_members
 from .models import User
 from .services import HandleTaken, change_profile
 
@@ -25,7 +26,7 @@ View = Callable[..., HttpResponseBase]
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@login_required
+@shown_to_members
 def profile(request: HttpRequest) -> HttpResponse:
     """Everything asked at registration and in the profile, to see and to change (LR-35)."""
     # An own copy: the form writes into its instance even when it refuses.

@@ -16,7 +16,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from accounts.members import MemberRequest
+from accounts.members import MemberRequest, shown_to_members
 from accounts.models import User
 from accounts.services import require_verified
 from marketplace.core import clock, logs
@@ -113,7 +113,7 @@ def _wallet_page(request: MemberRequest, form: StatementForm) -> HttpResponse:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@login_required
+@shown_to_members
 @may_post_to_the_processor
 def add_money(request: MemberRequest) -> HttpResponse:
     """How much, who will collect the card and what for (AL-60, AL-61); then over to the card page. Nothing is sent to
@@ -205,7 +205,7 @@ def receipt(request: MemberRequest, public_id: str) -> HttpResponse:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@login_required
+@shown_to_members
 def billing(request: MemberRequest) -> HttpResponse:
     """Name and address for receipts, to see, change and empty."""
     given = request.POST if request.method == "POST" else None

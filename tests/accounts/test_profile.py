@@ -1,8 +1,10 @@
 """Everything a member told us, to see and to change."""
 
 import threading
+from urllib.parse import quote
 
 import pytest
+from django.contrib.sessions.models import Session
 from django.db import connection
 from django.test import Client
 from django.urls import reverse
@@ -216,6 +218,20 @@ def test_a_name_nobody_has_proved_is_free(as_alice, alice):
 def test_it_is_for_members(client):
     response = client.get(PROFILE)
     assert (response.status_code, response["Location"]) == (302, f"{reverse('account_login')}?next={PROFILE}")
+
+
+def test_who_was_signed_out_meanwhile_gets_back_what_was_typed(client, alice):
+    response = client.post(
+        PROFILE, LEAST | {"handle": "Alice <b>Two", "licensed_states": ["OH", "TX"], "password": "x1y2"}
+    )
+    assert response.status_code == 403
+    assert "You were signed out. Nothing was saved." in response.text
+    assert "Handle: Alice &lt;b&gt;Two" in response.text
+    assert "Licensed states: OH, TX" in response.text
+    assert "x1y2" not in response.text
+    assert f'href="{reverse("account_login")}?next={quote(PROFILE, safe="")}"' in response.text
+    assert "no-store" in response["Cache-Control"]
+    assert not Session.objects.exists(), "it is kept nowhere"
 
 
 def test_it_is_not_for_caches(as_alice):

@@ -398,6 +398,8 @@ def _errors(stack: Stack, facts: dict):
     yield "refusal", una.get("/wallet/add/", 403)
     page, notes = visitor.get("/accounts/login/"), f"{stack.url}/my-leads/{facts['bought']}/notes/"
     yield "signed out meanwhile", _sent(visitor, page, notes, 403, text="Call back on Friday.\nAsks for a quote.")
+    typed = {"handle": "Iris", "city": "Columbus"}
+    yield "signed out meanwhile, from a page", _sent(visitor, page, f"{stack.url}/account/", 403, **typed)
     wrong = {"login": "somebody@example.org", "password": "wrong password"}
     for _ in range(5):
         visitor.submit(page, "login", 422, **wrong)

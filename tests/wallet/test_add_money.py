@@ -2,6 +2,7 @@
 
 import html
 import re
+from urllib.parse import quote
 
 import pytest
 from django.apps import apps
@@ -41,6 +42,17 @@ def started(monkeypatch) -> list[int]:
 
 def chosen(page: str) -> list[str]:
     return re.findall(r'value="(\w+)"[^>]* checked', page)
+
+
+def test_who_was_signed_out_meanwhile_comes_back_to_the_same_leads(client, db, started):
+    response = client.post(f"{URL}?lead=abcdefgh&amount=$80.00", HUNDRED | {"amount": "80", "name": "Zelda Quill"})
+    assert response.status_code == 403
+    assert "Amount: 80" in response.text
+    assert "Name: Zelda Quill" in response.text
+    assert "Choice" not in response.text
+    there = quote(f"{URL}?lead=abcdefgh&amount=$80.00", safe="")
+    assert f'href="{reverse("account_login")}?next={there}"' in response.text
+    assert started == []
 
 
 @pytest.mark.django_db(transaction=True)

@@ -26,6 +26,14 @@ def test_it_works(as_buyer, buyer):
     assert {name: getattr(details_of(buyer), name) for name in ADDRESS} == ADDRESS
 
 
+def test_who_was_signed_out_meanwhile_gets_back_what_was_typed(client, db):
+    response = client.post(URL, ADDRESS)
+    assert response.status_code == 403
+    assert "Nothing was saved." in response.text
+    assert "Name: Zelda Quill" in response.text
+    assert not BillingDetails.objects.exists()
+
+
 def test_looking_keeps_nothing(as_buyer):
     assert as_buyer.get(URL).status_code == 200
     assert not BillingDetails.objects.exists()
