@@ -172,7 +172,7 @@ NOT_PERSONAL = {
     "ledger.Account": ("kind",),
     "ledger.Transfer": ("line", "reverses"),
     "mail.OutgoingEmail": ("public_id", "key", "attempts", "available_at", "claimed_at", "claim", "problem"),
-    "purchases.Export": ("attempts", "claim", "claimed_at"),
+    "purchases.Export": ("attempts", "claim", "claimed_at", "available_at"),
     "leads.Lead": (
         "vertical",
         "supplier",

@@ -18,6 +18,7 @@ from .downloads import download
 
 CONTENT_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 MOST_LETTERS = 32_767  # of one cell, says Excel
+MOST_ROWS = 1_048_576 - 1  # below the header, says Excel
 CHUNK = 64 * 1024
 _DAY_ZERO = date(1899, 12, 30)
 _FIRST_DAY = date(1900, 3, 1)  # Excel believes in the 29th of February 1900
@@ -67,6 +68,10 @@ _SHEET_BEGINS = (
 _SHEET_ENDS = "</sheetData></worksheet>"
 
 
+class TooManyRows(Exception):
+    """There are more than Excel reads."""
+
+
 class _Sink:
     """What the zip file is written into: hands on what has come in since the last time."""
 
@@ -89,20 +94,27 @@ class _Sink:
         return taken
 
 
-def xlsx_chunks(header: Iterable[str], rows: Iterable[Iterable[Cell]]) -> Iterator[bytes]:
+def xlsx_chunks(header: Iterable[str], rows: Iterable[Iterable[Cell]], *, is_large: bool = False) -> Iterator[bytes]:
     """A workbook with one sheet, ``rows`` under ``header``, as the bytes of its file in order.
 
     Texts are cells of text, whatever they look like: no formula is computed, and leading zeros and long numbers stay.
-    Days and moments (UTC) are dates; int, float and Decimal are numbers; None and "" are empty.
+    Days and moments (UTC) are dates; int, float and Decimal are numbers; None and "" are empty. A sheet that may have
+    2 GB as text ``is_large``: how long it gets is not known when it is begun, and its place in the zip file has to be
+    as wide from the beginning. Other files are in the older form, which every program reads.
+
+    Raises:
+        TooManyRows: when it comes to the row that is one too many.
     """
     sink, names = _Sink(), list(header)
     with ZipFile(sink, "w", ZIP_DEFLATED) as archive:  # type: ignore[call-overload]  # it needs no more than write and flush
         for name, text in _PARTS.items():
             archive.writestr(name, _XML + text)
-        with archive.open("xl/worksheets/sheet1.xml", "w") as sheet:
+        with archive.open("xl/worksheets/sheet1.xml", "w", force_zip64=is_large) as sheet:
             sheet.write((_XML + _SHEET_BEGINS.format(columns=len(names))).encode())
             sheet.write(_row(1, names, _HEAD).encode())
             for number, row in enumerate(rows, start=2):
+                if number > MOST_ROWS + 1:
+                    raise TooManyRows
                 sheet.write(_row(number, row, _TEXT).encode())
                 if sink.size >= CHUNK:
                     yield sink.take()

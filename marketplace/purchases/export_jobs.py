@@ -1,6 +1,11 @@
-"""Exports that are too long to wait for: a row first, then a worker writes the file, sealed, and for a day only."""
+"""Exports that are too long to wait for: a row first, then a worker writes the file, sealed, and for a day only.
+
+The row is the guarantee: whoever claims it writes a file under the name of the claim, and the row says whose file is
+the whole one. So a worker that was given up for dead and comes back writes beside it, never into it.
+"""
 
 import json
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import timedelta
@@ -8,9 +13,10 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from celery.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import F, Q
+from django.db.models import F
 
 from accounts.models import User
 from marketplace.core import clock, csv_export, logs, wake, xlsx_export
@@ -25,12 +31,17 @@ from privacy.vault.sealing import CannotOpen
 
 from . import exports
 from .forms import MyLeadsForm
-from .models import Export, Purchase, PurchaseQuerySet
+from .models import Export, ExportQuerySet, Purchase, PurchaseQuerySet
 
 log = logs.get("leadfair.exports")
-State = Export.State
-MAX_ATTEMPTS = 3
+State, Problem = Export.State, Export.Problem
+TASK = "purchases.write_exports"
+PAUSES = (timedelta(seconds=30), timedelta(minutes=5))  # before the second try, and before the third
+MAX_ATTEMPTS = len(PAUSES) + 1
 LOST_AFTER = timedelta(minutes=2)  # a worker says after every batch that it lives
+RUN_SECONDS = 240  # in which a run begins exports; then the other jobs of the worker have their turn
+# For one export, above a million rows. With RUN_SECONDS before it a job ends before its own time limit does.
+WRITE_SECONDS = 600
 ROWS_KEPT = timedelta(days=30)  # after the file is gone, the address still says so
 
 
@@ -41,14 +52,31 @@ class ExportGone(Refusal):
     message = "This file was deleted: exports are kept for a day. Make it again from My leads."
 
 
+class TooManyForExcel(Refusal):
+    """More leads than a worksheet has rows."""
+
+    status = 422
+    message = f"Excel reads at most {xlsx_export.MOST_ROWS:,} rows. Have a CSV file written, or filter first."
+
+
 class _GivenUp(Exception):
     """Another worker took the export over."""
+
+
+class _TooLong(Exception):
+    """Its time is over."""
 
 
 @in_transaction
 def start_export(buyer: User, form: str, filtered: dict[str, str], *, rows: int) -> Export:
     """Have the ``rows`` leads that the filter of ``MyLeadsForm`` finds written to a file of this form. While the same
-    is being written already, that one is the answer."""
+    is being written already, that one is the answer.
+
+    Raises:
+        TooManyForExcel: no Excel file holds so many.
+    """
+    if form == Export.Format.XLSX and rows > xlsx_export.MOST_ROWS:
+        raise TooManyForExcel
     wanted = digest("export", json.dumps(filtered, sort_keys=True))
     same = Export.objects.filter(buyer=buyer, format=form, filter_digest=wanted)
     export = Export(buyer=buyer, format=form, filter_digest=wanted, rows_total=rows, created_at=clock.now())
@@ -60,80 +88,91 @@ def start_export(buyer: User, form: str, filtered: dict[str, str], *, rows: int)
             export.save(force_insert=True)
     except IntegrityError:  # the same form, pressed twice
         return same.latest("id")
-    wake.after_commit("purchases.write_exports")
+    wake.after_commit(TASK)
     return export
 
 
 def write_waiting() -> int:
-    """Write the exports that wait, one after the other; returns how many files are ready now."""
-    written = 0
-    while (export := _claim()) is not None:
+    """Write the exports that wait, one after the other, until the time is over; returns how many files are ready
+    now."""
+    written, until = 0, time.monotonic() + RUN_SECONDS
+    while time.monotonic() < until and (export := _claim()) is not None:
         written += _write(export)
+    if _due().exists():
+        wake.after_commit(TASK)
     return written
 
 
-def _claim() -> Export | None:
-    """An export that waits, or whose worker died; it is begun anew. A guarded update, so any number may ask."""
+def _due() -> ExportQuerySet:
     now = clock.now()
-    lost = Q(state=State.WRITING, claimed_at__lt=now - LOST_AFTER)
-    Export.objects.filter(lost, attempts__gte=MAX_ATTEMPTS).update(state=State.FAILED, finished_at=now)
-    for export in Export.objects.filter(Q(state=State.WAITING) | lost).order_by("id"):
-        former, claim = export.claim, new_id()
-        won = (
-            Export.objects.running()
-            .filter(pk=export.pk, claim=former)
-            .update(state=State.WRITING, claim=claim, claimed_at=now, attempts=F("attempts") + 1, rows_done=0)
-        )
-        if won:
+    return Export.objects.due(now, now - LOST_AFTER)
+
+
+def _claim() -> Export | None:
+    """An export that waits, or whose worker died; it is begun anew. The update repeats all that makes it due, so any
+    number may ask, and a worker that spoke up meanwhile keeps what it has."""
+    due, now = _due(), clock.now()
+    for export in due.order_by("available_at", "id")[:20]:
+        claim, mine = new_id(), due.filter(pk=export.pk)
+        if export.attempts >= MAX_ATTEMPTS:  # its worker died every time
+            mine.update(state=State.FAILED, problem=Problem.BROKE_OFF, finished_at=now)
+        elif mine.update(state=State.WRITING, claim=claim, claimed_at=now, attempts=F("attempts") + 1, rows_done=0):
             export.refresh_from_db()
             return export
     return None
 
 
 def _write(export: Export) -> bool:
-    draft = draft_of(export)
+    """Write the file; False if that did not work out. Whatever went wrong with it, the others want to be written."""
     try:
-        with SealedFile(draft, _binding(export)).create() as file:
-            for chunk in _chunks(export):
+        with SealedFile(path_of(export), _binding(export)).create() as file:
+            for chunk in _chunks(export, until=time.monotonic() + WRITE_SECONDS):
                 file.write(chunk)
             file.finish()
-        draft.replace(path_of(export))
         _update(export, state=State.READY, finished_at=clock.now(), rows_total=F("rows_done"))
     except _GivenUp:
-        draft.unlink(missing_ok=True)
+        path_of(export).unlink(missing_ok=True)
         return False
-    except Exception as error:  # noqa: BLE001 - whatever it is, the others want to be written
-        draft.unlink(missing_ok=True)
+    except Exception as error:
+        path_of(export).unlink(missing_ok=True)
         log.warning("export failed", id=export.public_id, attempt=export.attempts, problem=type(error).__name__)
         with suppress(_GivenUp):
-            _put_back(export)
+            _put_back(export, error)
+        if isinstance(error, SoftTimeLimitExceeded):  # of the job: this worker has to end
+            raise
         return False
     log.info("export ready", id=export.public_id, rows=Export.objects.get(pk=export.pk).rows_total)
     return True
 
 
-def _put_back(export: Export) -> None:
-    """It waits for another try, as long as there is one left."""
-    if export.attempts < MAX_ATTEMPTS:
-        _update(export, state=State.WAITING)
+def _put_back(export: Export, error: Exception) -> None:
+    """It waits for another try, as long as there is one left and another one could help."""
+    if isinstance(error, _TooLong):
+        _update(export, state=State.FAILED, problem=Problem.TOO_LONG, finished_at=clock.now())
+    elif isinstance(error, xlsx_export.TooManyRows):
+        _update(export, state=State.FAILED, problem=Problem.TOO_MANY_ROWS, finished_at=clock.now())
+    elif export.attempts < MAX_ATTEMPTS:
+        _update(export, state=State.WAITING, available_at=clock.now() + PAUSES[export.attempts - 1])
     else:
-        _update(export, state=State.FAILED, finished_at=clock.now())
+        _update(export, state=State.FAILED, problem=Problem.BROKE_OFF, finished_at=clock.now())
 
 
-def _chunks(export: Export) -> Iterator[bytes]:
-    rows = _counted(export, exports.rows(purchases_of(export)))
+def _chunks(export: Export, until: float) -> Iterator[bytes]:
+    rows = _counted(export, exports.rows(purchases_of(export)), until)
     if export.format == Export.Format.XLSX:
-        return xlsx_export.xlsx_chunks(exports.HEADER, rows)
+        return xlsx_export.xlsx_chunks(exports.HEADER, rows, is_large=True)
     return (line.encode() for line in csv_export.csv_lines(exports.HEADER, rows))
 
 
-def _counted(export: Export, rows: Iterable[list[Cell]]) -> Iterator[list[Cell]]:
-    """``rows``, with the progress written down after each batch."""
+def _counted(export: Export, rows: Iterable[list[Cell]], until: float) -> Iterator[list[Cell]]:
+    """``rows``, with the progress written down after each batch, and an end to it at ``until``."""
     number = 0
     for number, row in enumerate(rows, start=1):
         yield row
         if number % exports.BATCH == 0:
             _update(export, rows_done=number, claimed_at=clock.now())
+            if time.monotonic() > until:
+                raise _TooLong
     _update(export, rows_done=number, claimed_at=clock.now())
 
 
@@ -172,12 +211,13 @@ def _pieces(sealed: SealedFile) -> Iterator[bytes]:
 
 
 def forget_exports() -> int:
-    """Delete the files whose day is over and what dead workers left, and at last the rows; returns how many files."""
+    """Delete the files whose day is over and what dead workers left, and at last the rows; returns how many files. A
+    file stays while it is being written or can be downloaded, never for an export that waits or was given up."""
     there = list(settings.EXPORT_FILES.glob("*"))  # before the rows: whose file comes later has one by then
     over = Export.objects.finished_before(clock.now() - Export.KEPT)
     over.exclude(filter="").update(filter="", filter_digest="")
-    wanted = {path_of(export).name for export in Export.objects.exclude(filter="").only("public_id", "format")}
-    wanted |= {draft_of(export).name for export in Export.objects.filter(state=State.WRITING)}
+    owners = Export.objects.exclude(filter="").filter(state__in=[State.WRITING, State.READY])
+    wanted = {path_of(export).name for export in owners.only("public_id", "claim")}
     unwanted = [path for path in there if path.name not in wanted]
     for path in unwanted:
         path.unlink(missing_ok=True)
@@ -186,14 +226,8 @@ def forget_exports() -> int:
 
 
 def path_of(export: Export) -> Path:
-    """Where the file of an export lies."""
-    return Path(settings.EXPORT_FILES) / f"{export.public_id}.{export.format}"
-
-
-def draft_of(export: Export) -> Path:
-    """Where the worker that claimed the export writes; another one's lies elsewhere."""
-    path = path_of(export)
-    return path.with_name(f"{path.name}.{export.claim}")
+    """Where the worker that claimed the export writes its file; another one's lies elsewhere."""
+    return Path(settings.EXPORT_FILES) / f"{export.public_id}.{export.claim}"
 
 
 def _binding(export: Export) -> str:

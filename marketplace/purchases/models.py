@@ -2,8 +2,10 @@
 
 Invariants, each kept by the database: a buyer owns a lead once (unique lead + buyer); a slot is sold once (unique lead
 + slot number, 1 to 3); a key names one order of its buyer, and one call and one note of its purchase (unique); an order
-refuses a lead once, for a known reason (unique, check). Money is not kept here: the transfer ``purchase:<public id>``
-in the ledger is, and ``purchases.checks`` holds the two together.
+refuses a lead once, for a known reason (unique, check). The same export of a buyer is written once at a time (unique
+format + digest of the filter among those that run); it is finished or not, and one that was given up says why (checks);
+the file belongs to the claim that its row names. Money is not kept here: the transfer ``purchase:<public id>`` in the
+ledger is, and ``purchases.checks`` holds the two together.
 """
 
 from collections.abc import Iterable
@@ -15,7 +17,7 @@ from django.db import models
 from django.db.models import Count, Exists, OuterRef, Q, Subquery, Window
 from django.db.models.functions import Coalesce, RowNumber
 
-from marketplace.core import clock
+from marketplace.core import clock, xlsx_export
 from marketplace.core.ids import new_id
 from marketplace.leads.calling import CallTime, call_time
 from marketplace.leads.models import Lead
@@ -315,6 +317,11 @@ class ExportQuerySet(models.QuerySet["Export"]):
         """Those that wait or are being written."""
         return self.filter(state__in=["waiting", "writing"])
 
+    def due(self, now: datetime, lost_since: datetime) -> Self:
+        """Those to be written now: waiting, or taken up by a worker of whom nothing was heard since ``lost_since``."""
+        waits = Q(state=Export.State.WAITING, available_at__lte=now)
+        return self.filter(waits | Q(state=Export.State.WRITING, claimed_at__lt=lost_since))
+
     def finished_before(self, moment: datetime) -> Self:
         return self.filter(finished_at__lt=moment)
 
@@ -330,11 +337,21 @@ class Export(models.Model):
         CSV = "csv", "CSV"
         XLSX = "xlsx", "Excel"
 
+        @property
+        def most_rows(self) -> int | None:
+            """How many a file may have; None if any number."""
+            return xlsx_export.MOST_ROWS if self == "xlsx" else None
+
     class State(models.TextChoices):
         WAITING = "waiting", "Waiting"
         WRITING = "writing", "Being written"
         READY = "ready", "Ready"
         FAILED = "failed", "Given up"
+
+    class Problem(models.TextChoices):
+        BROKE_OFF = "broke_off", "It broke off each time"
+        TOO_LONG = "too_long", "It took too long"
+        TOO_MANY_ROWS = "too_many_rows", "It has more rows than Excel reads"
 
     KEPT = timedelta(days=1)
 
@@ -344,10 +361,14 @@ class Export(models.Model):
     filter = SealedField(help_text="what the file holds, sealed; empty once the file is gone")
     filter_digest = models.CharField(max_length=64)
     state = models.CharField(max_length=7, choices=State, default=State.WAITING)
+    problem = models.CharField(max_length=13, choices=Problem, blank=True, help_text="why it was given up")
     rows_total = models.PositiveIntegerField()
     rows_done = models.PositiveIntegerField(default=0)
     attempts = models.PositiveSmallIntegerField(default=0)
-    claim = models.CharField(max_length=20, default="", help_text="the worker's token; others change nothing")
+    available_at = models.DateTimeField(default=clock.now, help_text="when it may be taken up")
+    claim = models.CharField(
+        max_length=20, default="", help_text="the worker's token, and its file's name; others change nothing"
+    )
     claimed_at = models.DateTimeField(null=True, help_text="when that worker last said that it lives")
     created_at = models.DateTimeField()
     finished_at = models.DateTimeField(null=True)
@@ -366,6 +387,11 @@ class Export(models.Model):
                 condition=Q(state__in=["waiting", "writing"], finished_at__isnull=True)
                 | Q(state__in=["ready", "failed"], finished_at__isnull=False),
                 name="purchases_export_finished_or_not",
+            ),
+            models.CheckConstraint(
+                condition=Q(state="failed", problem__in=["broke_off", "too_long", "too_many_rows"])
+                | (~Q(state="failed") & Q(problem="")),
+                name="purchases_export_given_up_says_why",
             ),
         ]
         indexes = [

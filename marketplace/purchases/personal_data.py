@@ -23,6 +23,7 @@ from .models import CallAttempt, Export, Note, Order, Purchase, RefusedLine
             "filter",
             "filter_digest",
             "state",
+            "problem",
             "rows_total",
             "rows_done",
             "created_at",

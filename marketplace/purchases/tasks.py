@@ -16,7 +16,8 @@ def forget() -> None:
     export_jobs.forget_exports()
 
 
-@shared_task(name="purchases.write_exports", soft_time_limit=1800, time_limit=1860)
+# Under the 15 minutes after which the queue gives a job to another worker.
+@shared_task(name="purchases.write_exports", soft_time_limit=860, time_limit=890)
 def write_exports() -> None:
     """Write the exports that wait."""
     export_jobs.write_waiting()

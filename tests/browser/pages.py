@@ -120,7 +120,10 @@ answer = {
         for state in (
             {"format": "csv", "filter_digest": "1", "state": "writing", "rows_done": 4_500, "claimed_at": later},
             {"format": "xlsx", "filter_digest": "2", "state": "ready", "rows_done": 12_000, "finished_at": now},
-            {"format": "csv", "filter_digest": "3", "state": "failed", "finished_at": now},
+            {"format": "csv", "filter_digest": "3", "state": "failed", "problem": "broke_off", "finished_at": now},
+            {"format": "csv", "filter_digest": "4", "attempts": 1, "available_at": later},
+            {"format": "xlsx", "filter_digest": "5", "state": "failed", "problem": "too_many_rows", "finished_at": now},
+            {"format": "csv", "filter_digest": "6", "state": "failed", "problem": "too_long", "finished_at": now},
         )
     ],
     "gone": Export.objects.create(

@@ -101,12 +101,14 @@ def test_a_file_younger_than_a_day_stays(as_alice, export, settings):
 @pytest.mark.parametrize("damage", ["lost", "cut", "empty", "another"])
 def test_a_file_that_does_not_open_is_gone(as_alice, alice, export, damage):
     export_jobs.write_waiting()
+    export.refresh_from_db()
     path = export_jobs.path_of(export)
     if damage == "lost":
         path.unlink()
     elif damage == "another":
         other = export_jobs.start_export(alice, "csv", {}, rows=3)
         export_jobs.write_waiting()
+        other.refresh_from_db()
         path.write_bytes(export_jobs.path_of(other).read_bytes())
     else:
         path.write_bytes(path.read_bytes()[:40] if damage == "cut" else b"")

@@ -8,6 +8,7 @@ from django.urls import reverse
 from openpyxl import load_workbook
 
 from marketplace.core import clock
+from marketplace.core.xlsx_export import xlsx_chunks
 from marketplace.purchases import exports
 from marketplace.purchases.calls import log_call, note_dnc_check, plan_call
 from marketplace.purchases.notes import add_note
@@ -116,3 +117,17 @@ def test_as_many_queries_for_200_rows_as_for_20(as_alice, alice, django_assert_n
 
 def test_only_reading(as_alice):
     assert as_alice.post(URL).status_code == 405
+
+
+def test_a_sheet_over_2_gb(monkeypatch):
+    """As text it is many times the file. The limit of the older form of a zip file is lowered here."""
+    monkeypatch.setattr("zipfile.ZIP64_LIMIT", 50_000)
+
+    def file_of(number, **how):
+        rows = ([f"Ada{row}", "x" * 50] for row in range(number))
+        return io.BytesIO(b"".join(xlsx_chunks(["a", "b"], rows, **how)))
+
+    assert load_workbook(file_of(1000, is_large=True)).active["A1001"].value == "Ada999"
+    assert load_workbook(file_of(10)).active["A11"].value == "Ada9"
+    with pytest.raises(RuntimeError):
+        file_of(1000)

@@ -5,10 +5,11 @@ import io
 import json
 
 import pytest
+from celery.exceptions import SoftTimeLimitExceeded
 from django.db import IntegrityError, transaction
 from django.urls import reverse
 
-from marketplace.core import clock
+from marketplace.core import clock, xlsx_export
 from marketplace.core.ids import new_id
 from marketplace.purchases import export_jobs, exports
 from marketplace.purchases.models import Export
@@ -52,7 +53,7 @@ def test_it_works(as_alice, many, settings):
     text = b"".join(file.streaming_content).decode("utf-8-sig")
     rows = list(csv.DictReader(io.StringIO(text, newline="")))
     assert [row["first_name"] for row in rows] == ["Ada4", "Ada3", "Ada2", "Ada1", "Ada0"]
-    assert [path.name for path in settings.EXPORT_FILES.iterdir()] == [f"{export.public_id}.csv"]
+    assert [path.name for path in settings.EXPORT_FILES.iterdir()] == [f"{export.public_id}.{export.claim}"]
 
 
 @pytest.mark.parametrize("kind", ["csv", "xlsx"])
@@ -96,6 +97,10 @@ def test_the_database_keeps_one_at_a_time(alice):
         Export.objects.create(**values)
     with pytest.raises(IntegrityError), transaction.atomic():
         Export.objects.update(state="ready")
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Export.objects.update(state="failed", finished_at=clock.now())
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Export.objects.update(problem="broke_off")
     Export.objects.update(state="ready", finished_at=clock.now())
     Export.objects.create(**values)
 
@@ -128,16 +133,17 @@ def started(alice):
 
 
 def test_a_dead_workers_file_is_begun_anew(alice, many, settings):
-    export = started(alice)
+    started(alice)
     claimed = export_jobs._claim()
     settings.EXPORT_FILES.mkdir()
-    export_jobs.draft_of(claimed).write_text("half of it")
+    export_jobs.path_of(claimed).write_text("half of it")
     assert export_jobs.write_waiting() == 0, "it may be alive"
     Export.objects.update(claimed_at=clock.now() - export_jobs.LOST_AFTER * 2)
     assert export_jobs.write_waiting() == 1
-    assert b"".join(export_jobs.open_file(Export.objects.get())).count(b"\r\n") == 6
+    export = Export.objects.get()
+    assert b"".join(export_jobs.open_file(export)).count(b"\r\n") == 6
     export_jobs.forget_exports()
-    assert [path.name for path in settings.EXPORT_FILES.iterdir()] == [f"{export.public_id}.csv"]
+    assert list(settings.EXPORT_FILES.iterdir()) == [export_jobs.path_of(export)]
 
 
 def test_a_worker_given_up_for_dead_changes_nothing(alice, many, settings):
@@ -151,32 +157,125 @@ def test_a_worker_given_up_for_dead_changes_nothing(alice, many, settings):
     assert len(list(settings.EXPORT_FILES.iterdir())) == 1
 
 
-def test_after_three_failures_it_is_given_up(as_alice, alice, many, monkeypatch, settings):
-    def rows(purchases):
-        yield from exports_rows(purchases)
-        raise RuntimeError
+def broken_rows(monkeypatch, error):
+    """Every export breaks off after its last row."""
+    real = exports.rows
 
-    exports_rows = exports.rows
+    def rows(purchases):
+        yield from real(purchases)
+        raise error
+
     monkeypatch.setattr(exports, "rows", rows)
+
+
+def test_after_three_failures_it_is_given_up(as_alice, alice, many, monkeypatch, settings):
+    broken_rows(monkeypatch, RuntimeError)
     export = started(alice)
-    for state in ("waiting", "waiting", "failed"):
-        claimed = export_jobs._claim()
-        assert export_jobs._write(claimed) is False
+    page = reverse("purchases:export", args=[export.public_id])
+    for state, pause in (("waiting", 30), ("waiting", 300), ("failed", None)):
+        export_jobs.write_waiting()
+        assert export_jobs.write_waiting() == 0
         export.refresh_from_db()
         assert export.state == state
+        if pause:
+            assert pause - 10 < (export.available_at - clock.now()).total_seconds() <= pause, "longer each time"
+            assert export_jobs._claim() is None, "not at once"
+            assert "It is tried again" in as_alice.get(page).content.decode()
+            Export.objects.update(available_at=clock.now())
+    assert (export.attempts, export.problem) == (3, "broke_off")
     assert list(settings.EXPORT_FILES.iterdir()) == []
-    page = as_alice.get(reverse("purchases:export", args=[export.public_id])).content.decode()
-    assert "Your file could not be written" in page
+    text = as_alice.get(page).content.decode()
+    assert "Your file could not be written" in text
+    assert "three times" in text
 
 
 def test_a_worker_that_dies_three_times_is_not_asked_again(alice, many):
     export = started(alice)
     for _ in range(3):
-        export_jobs._claim()
+        assert export_jobs._claim()
         Export.objects.update(claimed_at=clock.now() - export_jobs.LOST_AFTER * 2)
     assert export_jobs._claim() is None
     export.refresh_from_db()
-    assert export.state == "failed"
+    assert (export.state, export.problem) == ("failed", "broke_off")
+
+
+def test_one_that_takes_too_long_is_given_up_and_does_not_come_again(as_alice, alice, many, monkeypatch, settings):
+    monkeypatch.setattr(export_jobs, "WRITE_SECONDS", -1)
+    export = started(alice)
+    assert export_jobs.write_waiting() == 0
+    export.refresh_from_db()
+    assert (export.state, export.problem, export.rows_done) == ("failed", "too_long", 2), "after its first batch"
+    assert list(settings.EXPORT_FILES.iterdir()) == []
+    assert export_jobs._claim() is None
+    assert "took too long" in as_alice.get(reverse("purchases:export", args=[export.public_id])).content.decode()
+
+
+def test_a_run_has_its_time(alice, many, monkeypatch):
+    """What is not begun by then is left to the next run, which is asked for."""
+    woken = []
+    monkeypatch.setattr("marketplace.core.wake.after_commit", woken.append)
+    started(alice)
+    monkeypatch.setattr(export_jobs, "RUN_SECONDS", -1)
+    woken.clear()
+    assert export_jobs.write_waiting() == 0
+    assert woken == ["purchases.write_exports"]
+    assert write_exports.soft_time_limit > export_jobs.RUN_SECONDS + export_jobs.WRITE_SECONDS
+
+
+def test_when_the_job_has_to_end_it_ends(alice, many, monkeypatch, settings):
+    """The soft limit is told once: whoever swallows it is killed later, in the middle of another export."""
+    broken_rows(monkeypatch, SoftTimeLimitExceeded)
+    export, other = started(alice), export_jobs.start_export(alice, "xlsx", {}, rows=5)
+    with pytest.raises(SoftTimeLimitExceeded):
+        write_exports()
+    export.refresh_from_db()
+    other.refresh_from_db()
+    assert (export.state, export.attempts, other.attempts) == ("waiting", 1, 0)
+    assert export.available_at > clock.now()
+    assert list(settings.EXPORT_FILES.iterdir()) == []
+
+
+def test_a_file_of_one_that_was_given_up_does_not_stay(alice, many, settings):
+    """As when the database is away just as the file is whole: the row never says so, and the file goes."""
+    started(alice)
+    export_jobs.write_waiting()
+    [path] = settings.EXPORT_FILES.iterdir()
+    export_jobs.forget_exports()
+    assert path.exists()
+    for state, stays in (("writing", True), ("waiting", False), ("failed", False)):
+        path.touch()
+        finished_at = clock.now() if state == "failed" else None
+        problem = "broke_off" if state == "failed" else ""
+        Export.objects.update(state=state, finished_at=finished_at, problem=problem)
+        export_jobs.forget_exports()
+        assert path.exists() == stays, state
+
+
+# --- what Excel can hold ----------------------------------------------------------------------------------------------
+
+
+def test_more_than_excel_reads(as_alice, many, monkeypatch):
+    monkeypatch.setattr(xlsx_export, "MOST_ROWS", 4)
+    page = as_alice.get(URL, {"format": "xlsx", "q": "Columbus"}).content.decode()
+    assert "These are 5 leads, and Excel reads at most 4 rows." in page
+    assert "Write the Excel file" not in page
+    assert 'href="?format=csv&amp;q=Columbus"' in page
+    assert "Write the CSV file" in as_alice.get(URL, {"format": "csv", "q": "Columbus"}).content.decode()
+    answer = as_alice.post(URL, {"format": "xlsx"})
+    assert answer.status_code == 422
+    assert "Have a CSV file written" in answer.content.decode()
+    assert not Export.objects.exists()
+    assert as_alice.post(URL, {"format": "csv"}).status_code == 302
+
+
+def test_more_than_excel_reads_once_it_is_written(as_alice, alice, many, monkeypatch):
+    monkeypatch.setattr(xlsx_export, "MOST_ROWS", 4)
+    export = export_jobs.start_export(alice, "xlsx", {}, rows=4)
+    assert export_jobs.write_waiting() == 0
+    export.refresh_from_db()
+    assert (export.state, export.problem, export.attempts) == ("failed", "too_many_rows", 1)
+    page = as_alice.get(reverse("purchases:export", args=[export.public_id])).content.decode()
+    assert "A CSV file holds any number" in page
 
 
 def test_one_that_fails_does_not_stop_the_others(alice, many):

@@ -4,7 +4,9 @@ import inspect
 import threading
 
 import pytest
+from django.conf import settings
 
+from marketplace.core import clock
 from marketplace.core.ids import new_id
 from marketplace.purchases import calls, export_jobs, notes, stages
 from marketplace.purchases.models import CallAttempt, Export, Note
@@ -127,7 +129,77 @@ def test_two_workers_write_an_export_once(purchase, monkeypatch, settings, tmp_p
 
 def test_control_without_the_guarded_claim_the_same_check_is_red(purchase, monkeypatch, settings, tmp_path):
     settings.EXPORT_FILES = tmp_path
-    loose = careless(export_jobs._claim, "filter(pk=export.pk, claim=former)", "filter(pk=export.pk)")
+    loose = careless(export_jobs._claim, "due.filter(pk=export.pk)", "Export.objects.filter(pk=export.pk)")
     monkeypatch.setattr(export_jobs, "_claim", loose)
     with pytest.raises(AssertionError, match=r"[23] == 1"):
         check_two_workers(purchase, monkeypatch)
+
+
+def check_late_sign_of_life(purchase, monkeypatch) -> None:
+    """Just as another worker has looked and means to take the export over, the one that has it speaks up."""
+    export_jobs.start_export(purchase.buyer, "csv", {}, rows=1)
+    first = export_jobs._claim()
+    Export.objects.update(claimed_at=clock.now() - export_jobs.LOST_AFTER * 2)
+
+    def token() -> str:
+        export_jobs._update(first, claimed_at=clock.now())
+        return new_id()
+
+    monkeypatch.setattr(export_jobs, "new_id", token)
+    assert export_jobs._claim() is None
+    assert export_jobs._write(first) is True
+
+
+def test_who_speaks_up_in_time_keeps_the_export(purchase, monkeypatch, settings, tmp_path):
+    settings.EXPORT_FILES = tmp_path
+    check_late_sign_of_life(purchase, monkeypatch)
+
+
+def test_control_without_the_time_in_the_claim_the_same_check_is_red(purchase, monkeypatch, settings, tmp_path):
+    settings.EXPORT_FILES = tmp_path
+    loose = careless(export_jobs._claim, "due.filter(pk=export.pk)", "Export.objects.filter(pk=export.pk)")
+    monkeypatch.setattr(export_jobs, "_claim", loose)
+    with pytest.raises(AssertionError, match="is None"):
+        check_late_sign_of_life(purchase, monkeypatch)
+
+
+def check_lost_worker(purchase, monkeypatch) -> None:
+    """A worker is given up for dead while it writes its last row, and another one writes the file; then both end at the
+    same moment: one file, the one that the row names, and it is whole."""
+    export_jobs.start_export(purchase.buyer, "csv", {}, rows=1)
+    stuck, go_on = threading.Event(), threading.Event()
+    real = export_jobs._update
+
+    def update(export, **changes):
+        if export.attempts == 1 and changes.get("state") == "ready":
+            stuck.set()
+            assert go_on.wait(timeout=20)
+        return real(export, **changes)
+
+    def another():
+        assert stuck.wait(timeout=20)
+        Export.objects.update(claimed_at=clock.now() - export_jobs.LOST_AFTER * 2)
+        second = export_jobs._claim()
+        go_on.set()
+        return export_jobs._write(second)
+
+    monkeypatch.setattr(export_jobs, "_update", update)
+    results = race([export_jobs.write_waiting, another])
+    assert tally(results) == {"ok": 2}
+    assert [result.value for result in results] == [0, True], "who lost the claim does not say that it is ready"
+    export = Export.objects.get()
+    assert list(settings.EXPORT_FILES.iterdir()) == [export_jobs.path_of(export)]
+    assert b"".join(export_jobs.open_file(export)).count(b"\r\n") == 2
+
+
+def test_who_lost_the_claim_leaves_the_file_of_the_other_alone(purchase, monkeypatch, settings, tmp_path):
+    settings.EXPORT_FILES = tmp_path
+    check_lost_worker(purchase, monkeypatch)
+
+
+def test_control_without_the_claim_in_the_last_word_the_same_check_is_red(purchase, monkeypatch, settings, tmp_path):
+    settings.EXPORT_FILES = tmp_path
+    loose = careless(export_jobs._update, ", claim=export.claim, state=State.WRITING", "")
+    monkeypatch.setattr(export_jobs, "_update", loose)
+    with pytest.raises(AssertionError, match="does not say that it is ready"):
+        check_lost_worker(purchase, monkeypatch)

@@ -16,7 +16,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         events = _drain(inbox.process_events)
         mails = _drain(mail.deliver_due)
-        exports = export_jobs.write_waiting()
+        exports = _drain(export_jobs.write_waiting)
         withdrawals.finish_all()
         files = _drain(uploads.run_due)
         uploads.tidy()
