@@ -12,7 +12,7 @@ from marketplace.core.admin import ReadOnlyAdmin
 
 from . import views, withdrawals
 from .models import ImportBatch, ImportRow, Upload, Withdrawal
-from .uploads import rejects_file
+from .uploads import rejects_file, why_no_rejects
 
 
 @admin.register(ImportBatch)
@@ -89,6 +89,7 @@ class ImportBatchAdmin(ReadOnlyAdmin):
         stands = withdrawal is not None and withdrawal.undone_at is None
         return {
             "upload": rejects_file(batch, clock.now()) if request.user.has_perm(views.MAY_IMPORT) else None,
+            "problem": why_no_rejects(batch),
             "withdrawal": withdrawal,
             "took": withdrawal.leads.count() if withdrawal else 0,
             "came_back": withdrawal.leads.filter(came_back=True).count() if withdrawal else 0,

@@ -25,9 +25,9 @@ def content_of(public_id: str) -> SealedFile:
     return SealedFile(settings.UPLOADS / f"{public_id}.upload", f"upload|{public_id}")
 
 
-def rejects_of(public_id: str) -> SealedFile:
-    """The rows of that file that did not go on sale."""
-    return SealedFile(settings.UPLOADS / f"{public_id}.rejects", f"rejects|{public_id}")
+def rejects_of(upload: Upload) -> SealedFile:
+    """The rows of that file that did not go on sale, as the run wrote them that has or had the claim last."""
+    return SealedFile(settings.UPLOADS / f"{upload.public_id}.{upload.claim}.rejects", f"rejects|{upload.public_id}")
 
 
 class Sealing(FileUploadHandler):
@@ -79,13 +79,13 @@ class Sealing(FileUploadHandler):
 
 
 def delete_strays() -> int:
-    """Delete the files that nothing speaks of: of uploads that ended, of rejects whose time is over, and of requests
-    that broke off; returns how many. A young one may be arriving just now."""
+    """Delete the files that nothing speaks of: of uploads that ended, of rejects whose time is over or whose run lost
+    its claim, and of requests that broke off; returns how many. A young one may be arriving just now."""
     deleted, now = 0, clock.now()
     for path in settings.UPLOADS.glob("*"):
-        public_id, _, kind = path.name.partition(".")
+        public_id, *claim, kind = path.name.split(".")
         uploads = Upload.objects.filter(public_id=public_id)
-        stays = uploads.live() if kind == "upload" else uploads.with_rejects(now)
+        stays = uploads.live() if kind == "upload" else uploads.with_rejects(now).filter(claim__in=claim)
         with suppress(FileNotFoundError):
             if now.timestamp() - path.stat().st_mtime > STRAY_AFTER.total_seconds() and not stays.exists():
                 path.unlink()

@@ -62,6 +62,11 @@ class ImportBatch(models.Model):
         """How many rows have their outcome."""
         return self.accepted + self.held + self.duplicates + self.rejected
 
+    @property
+    def has_rejects(self) -> bool:
+        """Whether there are rows that did not go on sale."""
+        return self.total != self.accepted
+
 
 _WITHOUT_LINES = Case(
     When(
@@ -158,7 +163,9 @@ class Upload(models.Model):
     sha256 = models.CharField(max_length=64, help_text="of the file's bytes")
     options = models.JSONField(help_text="what staff chose: supplier, vertical, columns to keep")
     state = models.CharField(max_length=9, choices=State, default=State.PREVIEW)
-    problem = models.CharField(max_length=300, blank=True, help_text="why it was refused, without a value")
+    problem = models.CharField(
+        max_length=300, blank=True, help_text="why it was refused, or has no rejects; without a value"
+    )
     lines = models.PositiveIntegerField(
         default=0, help_text="the line on which its last row begins; 0 if not known yet"
     )

@@ -20,6 +20,7 @@ ROWS_AT_ONCE = 1000
 MAX_NEW_SUPPLIERS = 20
 UNNAMED_SUPPLIER = "Unnamed supplier"
 Watch = Callable[[int], None]
+Beat = Callable[[], None]
 
 
 @dataclass(frozen=True)
@@ -40,13 +41,14 @@ def import_file(
     keep: Sequence[str] = (),
     listed_when_asked: bool = False,
     watch: Watch = lambda _: None,
+    beat: Beat = lambda: None,
 ) -> Imported:
     """Import the CSV file at ``path``. Leads with a consent record and an origin are on sale then, others on hold.
 
     ``supplier`` and ``vertical`` are for rows that name none; ``keep`` names unknown columns that become attributes.
     ``listed_when_asked`` dates the listing shortly after the request instead of now: for the demo's history only.
-    ``watch`` is told the line of the last row before the first portion and after each; what it raises stops the import
-    there, to be taken up again.
+    ``watch`` is told the line of the last row before the first portion and after each; ``beat`` is called while the
+    file is read to its end before that. What either raises stops the import there, to be taken up again.
 
     The SHA-256 of the file is its identity: a file imported before changes nothing, an import that was cut off goes on
     where it stopped and comes to the same result, two imports of one file at once share the work. A bad row never
@@ -67,7 +69,7 @@ def import_file(
     columns = read_header(sheet.header, keep=keep, has_vertical=for_all is not None)
     options = {"supplier": supplier, "vertical": for_all.slug if for_all else "", "keep": sorted(keep)}
     # Reads the file to its end, so that one that is broken further down is refused before its first row is taken in.
-    named, for_rest, last_line = survey(reading.rows(sheet), columns, supplier)
+    named, for_rest, last_line = survey(beating(reading.rows(sheet), beat), columns, supplier)
     batch = _begin(sheet, options)
     suppliers = _make_suppliers(named)
     rules = Rules(columns, verticals, places(), batch.started_at, for_all, suppliers, for_rest)
@@ -79,6 +81,14 @@ def import_file(
     running.update(state=ImportBatch.State.DONE, ended_at=clock.now())
     batch.refresh_from_db()
     return Imported(batch, ignored=columns.ignored)
+
+
+def beating(rows: Iterable[reading.Row], beat: Beat) -> Iterator[reading.Row]:
+    """``rows``, with a sign of life before the first and after every 1,000."""
+    for number, row in enumerate(rows):
+        if number % ROWS_AT_ONCE == 0:
+            beat()
+        yield row
 
 
 def survey(rows: Iterable[reading.Row], columns: Columns, for_rest: str) -> tuple[dict[str, str], str, int]:

@@ -1,7 +1,8 @@
 """Taking in the files that staff upload: looked at first, then imported by a worker that may die at any moment.
 
 The row of the upload is the guarantee: whoever claims it takes the file in from where it stopped, and only the run
-that has the claim writes how it ended. The file is deleted once that is written.
+that has the claim writes how it ended. The run says every 1,000 rows that it lives, whatever it does with them. The
+file is deleted once its end is written.
 """
 
 import time
@@ -26,13 +27,13 @@ from .columns import Columns, may_be_kept, read_header, unknown
 from .files import content_of, delete_strays, rejects_of
 from .models import ImportBatch, ImportRow, KeptColumn, Upload
 from .refusals import FileRefused, RowRejected
-from .services import import_file
+from .services import ROWS_AT_ONCE, beating, import_file
 
 log = logs.get("leadfair.supply")
 State = Upload.State
 TASK = "supply.work"
 RUN_SECONDS = 20  # of taking rows in; then the other jobs of the worker have their turn
-LOST_AFTER = timedelta(minutes=2)  # far above what a portion takes; an older claim has lost its worker
+LOST_AFTER = timedelta(minutes=2)  # far above what 1,000 rows take; an older claim has lost its worker
 MAX_ATTEMPTS = 5  # without getting further
 PAUSE = timedelta(seconds=30)
 KEPT = timedelta(days=1)  # a file that was looked at and never imported
@@ -40,6 +41,9 @@ REJECTS_KEPT = timedelta(days=7)
 STOPPED = (
     "The import stopped several times at the same place. No row of it is half done. "
     "Upload the file again later: it goes on from there."
+)
+NO_REJECTS = (
+    "The rows that did not go on sale could not be kept as a file. The rest of the import is not touched by that."
 )
 COLUMNS_OF_REPORT = ("line", "outcome", "reason")
 
@@ -89,9 +93,16 @@ def receive(staff: User, public_id: str, *, supplier: str, vertical: str) -> Upl
                 available_at=now,
                 created_at=now,
             )
-    except IntegrityError:
+    except IntegrityError as error:
+        if not _is_live_already(error):
+            raise
         other = Upload.objects.live().filter(sha256=sheet.sha256).first()
         raise AlreadyHere("This file is on its way in already.", upload=other) from None
+
+
+def _is_live_already(error: IntegrityError) -> bool:
+    """Whether it is ``supply_file_is_live_once`` that refused; SQLite names the column instead."""
+    return any(name in str(error) for name in ("supply_file_is_live_once", "supply_upload.sha256"))
 
 
 def _whose(sheet: reading.Sheet, columns: Columns, supplier: str) -> str:
@@ -160,7 +171,7 @@ def run_due() -> int:
     """Take in the files that wait, one after the other; returns how many were taken up. Any number of workers may."""
     taken, until = 0, time.monotonic() + RUN_SECONDS
     while time.monotonic() < until and (upload := _claim()):
-        _run(upload, until)
+        _run(upload, RUN_SECONDS)
         taken += 1
     if Upload.objects.due(clock.now(), clock.now() - LOST_AFTER).exists():
         wake.after_commit(TASK)
@@ -179,16 +190,16 @@ def _claim() -> Upload | None:
     return None
 
 
-def _run(upload: Upload, until: float) -> None:
-    """Take the file in, until it is in, or it is refused, or the time is over."""
+def _run(upload: Upload, seconds: float) -> None:
+    """Take the file in, until it is in, or it is refused, or ``seconds`` of taking rows in are over."""
     if upload.attempts > MAX_ATTEMPTS:
-        _end(upload, state=State.REFUSED, problem=STOPPED)
+        _refuse(upload, STOPPED)
         return
     try:
-        batch = _import(upload, until)
+        batch = _import(upload, seconds)
         has_rejects = _keep_rejects(upload, batch)
     except FileRefused as error:
-        _end(upload, state=State.REFUSED, problem=str(error)[:300])
+        _refuse(upload, str(error)[:300])
     except _ClaimLost:
         log.warning("import taken over", id=upload.public_id)
     except _Later:
@@ -201,19 +212,28 @@ def _run(upload: Upload, until: float) -> None:
         _end(upload, state=State.DONE, batch=batch, rejects_until=until_when)
 
 
-def _import(upload: Upload, until: float) -> ImportBatch:
-    portions = 0
+def _import(upload: Upload, seconds: float) -> ImportBatch:
+    """Take rows in for ``seconds``. They count from the first row: before it the file is read to its end, which would
+    leave a large one no time to get on."""
+    until: float | None = None
 
     def watch(lines: int) -> None:
-        nonlocal portions
-        got_on = {"attempts": 0} if portions else {}
-        if not _write(upload, lines=lines, claimed_at=clock.now(), **got_on):
-            raise _ClaimLost
-        if portions and time.monotonic() > until:
+        nonlocal until
+        got_on = {} if until is None else {"attempts": 0}
+        _say_alive(upload, lines=lines, **got_on)
+        if until is not None and time.monotonic() > until:
             raise _Later
-        portions += 1
+        until = until or time.monotonic() + seconds
 
-    return import_file(content_of(upload.public_id), watch=watch, **upload.options).batch
+    def beat() -> None:
+        _say_alive(upload)
+
+    return import_file(content_of(upload.public_id), watch=watch, beat=beat, **upload.options).batch
+
+
+def _say_alive(upload: Upload, **changes: Any) -> None:
+    if not _write(upload, claimed_at=clock.now(), **changes):
+        raise _ClaimLost
 
 
 def _write(upload: Upload, **changes: Any) -> bool:
@@ -226,29 +246,49 @@ def _end(upload: Upload, **changes: Any) -> None:
     if _write(upload, **changes):
         log.info("upload", id=upload.public_id, state=str(changes["state"]))
         content_of(upload.public_id).delete()
+    else:
+        rejects_of(upload).delete()  # another run has taken over, and writes its own
+
+
+def _refuse(upload: Upload, problem: str) -> None:
+    """Tell why it cannot come in. If all of its rows have their outcome already it is in: then no more than the file of
+    its rejects is missing."""
+    batch = ImportBatch.objects.filter(sha256=upload.sha256, state=ImportBatch.State.DONE).first()
+    if batch is None:
+        _end(upload, state=State.REFUSED, problem=problem)
+    else:
+        log.warning("no rejects", id=upload.public_id, batch=batch.pk)
+        _end(upload, state=State.DONE, batch=batch, problem=NO_REJECTS if batch.has_rejects else "")
 
 
 def _keep_rejects(upload: Upload, batch: ImportBatch) -> bool:
     """Seal the rows that did not go on sale, as they stand in the file, for whoever has to mend them."""
-    file = rejects_of(upload.public_id)
-    file.delete()  # of a run that died while it wrote
-    if batch.total == batch.accepted:
+    if not batch.has_rejects:
         return False
     sheet = reading.look_at(content_of(upload.public_id))
     columns = read_header(sheet.header, keep=upload.options["keep"], has_vertical=bool(upload.options["vertical"]))
-    with file.create() as out:
-        for line in csv_lines([*COLUMNS_OF_REPORT, *sheet.header], _rejects(sheet, columns, batch)):
+    rows = beating(reading.rows(sheet), lambda: _say_alive(upload))
+    with rejects_of(upload).create() as out:
+        for line in csv_lines([*COLUMNS_OF_REPORT, *sheet.header], _rejects(rows, columns, batch)):
             out.write(line.encode())
         out.finish()
     return True
 
 
-def _rejects(sheet: reading.Sheet, columns: Columns, batch: ImportBatch) -> Iterator[list[Cell]]:
+def _rejects(rows: Iterator[reading.Row], columns: Columns, batch: ImportBatch) -> Iterator[list[Cell]]:
     places = columns.fields | columns.attributes
-    rows = reading.rows(sheet)
-    for line, outcome, reason in batch.rows.worth_a_look().values_list("line", "outcome", "reason").iterator():
+    for line, outcome, reason in _told(batch):
         row = next(row for row in rows if row.line == line)
         yield [line, ImportRow.Outcome(outcome).label, reason, *_without_identity_number(row.cells, reason, places)]
+
+
+def _told(batch: ImportBatch) -> Iterator[tuple[int, str, str]]:
+    """Line, outcome and reason of these rows. In portions: on SQLite, who has a query open may have to wait for good to
+    say that they live."""
+    told, last = batch.rows.worth_a_look().values_list("line", "outcome", "reason"), 0
+    while portion := list(told.filter(line__gt=last)[:ROWS_AT_ONCE]):
+        yield from portion
+        last = portion[-1][0]
 
 
 def _without_identity_number(cells: list[str], reason: str, places: Mapping[str, int]) -> list[str]:
@@ -272,13 +312,19 @@ def rejects_file(batch: ImportBatch, now: datetime) -> Upload | None:
     return batch.uploads.with_rejects(now).order_by("-pk").first()
 
 
+def why_no_rejects(batch: ImportBatch) -> str:
+    """What went wrong with the file of its rejects, or ""."""
+    told = batch.uploads.exclude(problem="").order_by("-pk")
+    return told.values_list("problem", flat=True).first() or ""
+
+
 def read_rejects(upload: Upload) -> Iterator[bytes]:
     """The file of rejects, part by part.
 
     Raises:
         FileRefused: it cannot be read back; before the first part.
     """
-    parts = _parts(rejects_of(upload.public_id))
+    parts = _parts(rejects_of(upload))
     try:
         first = next(parts)
     except (OSError, CannotOpen) as error:

@@ -22,7 +22,7 @@ from marketplace.core.refusals import Refusal
 from . import uploads, withdrawals
 from .files import Sealing
 from .forms import ColumnsForm, UploadForm, WithdrawForm
-from .models import ImportBatch, Upload
+from .models import ImportBatch, Upload, Withdrawal
 from .previews import preview
 from .refusals import FileRefused
 from .uploads import AlreadyHere
@@ -30,6 +30,7 @@ from .uploads import AlreadyHere
 MAY_IMPORT = "supply.add_importbatch"
 MAY_WITHDRAW = "supply.change_importbatch"
 REFRESH_SECONDS = "5"
+FOLLOWS = " The rest follows within a minute."
 View = Callable[..., HttpResponseBase]
 
 
@@ -156,7 +157,8 @@ def rejects(request: StaffRequest, batch_id: int) -> HttpResponseBase:
     batch = get_object_or_404(ImportBatch, pk=batch_id)
     found = uploads.rejects_file(batch, clock.now())
     if found is None:
-        return _page(request, "rejects_gone", "These rows are not kept", {"batch": batch}, status=410)
+        context = {"batch": batch, "problem": uploads.why_no_rejects(batch)}
+        return _page(request, "rejects_gone", "These rows are not kept", context, status=410)
     parts = uploads.read_rejects(found)
     if request.method == "GET":
         left = batch.total - batch.accepted
@@ -181,8 +183,15 @@ def withdraw(request: StaffRequest, batch_id: int) -> HttpResponseBase:
         return _page(
             request, "withdraw", "Withdraw the unsold rest", context | {"refusal": refusal}, status=refusal.status
         )
-    _log(request, batch, f"Withdrew the unsold rest: {done.leads.count():,} leads.")
+    _say_withdrawn(request, batch, done)
     return _to_report(request, batch)
+
+
+def _say_withdrawn(request: StaffRequest, batch: ImportBatch, done: Withdrawal) -> None:
+    leads, is_over = _leads(done.leads.count()), done.withdrawn_at is not None
+    began = f"Withdrew the unsold rest: {leads}." if is_over else f"Began to withdraw the unsold rest: {leads} so far."
+    _log(request, batch, began)
+    messages.success(request, f"Off sale: {leads}.{'' if is_over else FOLLOWS}")
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -200,8 +209,23 @@ def undo_withdrawal(request: StaffRequest, batch_id: int) -> HttpResponseBase:
         return _page(
             request, "undo_withdrawal", "Undo the withdrawal", context | {"refusal": refusal}, status=refusal.status
         )
-    _log(request, batch, f"Undid the withdrawal: {done.leads.filter(came_back=True).count():,} leads came back.")
+    _say_undone(request, batch, done)
     return _to_report(request, batch)
+
+
+def _say_undone(request: StaffRequest, batch: ImportBatch, done: Withdrawal) -> None:
+    leads, is_over = _leads(done.leads.filter(came_back=True).count()), done.put_back_at is not None
+    began = (
+        f"Undid the withdrawal: {leads} came back."
+        if is_over
+        else f"Began to undo the withdrawal: {leads} came back so far."
+    )
+    _log(request, batch, began)
+    messages.success(request, f"Back again: {leads}.{'' if is_over else FOLLOWS}")
+
+
+def _leads(number: int) -> str:
+    return f"{number:,} lead{'' if number == 1 else 's'}"
 
 
 def _to_report(request: HttpRequest, batch: ImportBatch) -> HttpResponseRedirect:

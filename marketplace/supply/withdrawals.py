@@ -5,22 +5,24 @@ most. Whoever pressed the button does the first of them, a worker what is left.
 """
 
 import time
+from collections import deque
 from collections.abc import Collection
 
 from django.db.models import F, Max
 
 from accounts.models import User
-from marketplace.core import clock, wake
-from marketplace.core.refusals import Refusal
+from marketplace.core import clock, logs, wake
+from marketplace.core.refusals import Busy, Refusal
 from marketplace.core.transactions import in_transaction
 from marketplace.leads import pricing
 from marketplace.leads.models import Lead, LeadQuerySet
 
 from .models import ImportBatch, Withdrawal, WithdrawnLead
 
+log = logs.get("leadfair.supply")
 LEADS_AT_ONCE = 1000
 PRESS_SECONDS = 2
-RUN_SECONDS = 20
+RUN_SECONDS = 20  # for all withdrawals together; then files come in
 TASK = "supply.work"
 Status = Lead.Status
 UNSOLD = (Status.OPEN, Status.HELD)
@@ -49,10 +51,10 @@ def withdraw(staff: User, batch: ImportBatch, *, reason: str) -> Withdrawal:
     Raises:
         NotImported: the file is still coming in.
         NothingToWithdraw: nothing is left, or somebody else did so a moment ago.
-        Busy: the database gave up; a worker goes on if it was begun.
+        Busy: the database gave up before it was begun; nothing changed.
     """
     withdrawal = _begin(staff, batch, reason)
-    go_on(withdrawal, seconds=PRESS_SECONDS)
+    _press(withdrawal)
     return withdrawal
 
 
@@ -65,25 +67,40 @@ def undo(staff: User, batch: ImportBatch) -> Withdrawal:
         Busy: see ``withdraw``.
     """
     withdrawal = _begin_undoing(staff, batch)
-    go_on(withdrawal, seconds=PRESS_SECONDS)
+    _press(withdrawal)
     return withdrawal
 
 
-def go_on(withdrawal: Withdrawal, *, seconds: float) -> None:
-    """Withdraw or put back, portion after portion, until all is done or the time is over."""
-    until = time.monotonic() + seconds
-    while _portion(withdrawal.pk):
-        if time.monotonic() > until:
-            wake.after_commit(TASK)
-            return
+def _press(withdrawal: Withdrawal) -> None:
+    """Withdraw or put back the first portions, for as long as somebody waits. It was begun: if the database gives up
+    now, a worker goes on all the same."""
+    until = time.monotonic() + PRESS_SECONDS
+    try:
+        while _portion(withdrawal.pk):
+            if time.monotonic() > until:
+                wake.after_commit(TASK)
+                break
+    except Busy:
+        wake.after_commit(TASK)
+    withdrawal.refresh_from_db()
 
 
 def finish_all() -> int:
-    """Finish what others began; returns how many withdrawals that were."""
-    unfinished = list(Withdrawal.objects.unfinished().order_by("pk"))
-    for withdrawal in unfinished:
-        go_on(withdrawal, seconds=RUN_SECONDS)
-    return len(unfinished)
+    """Finish what others began, a portion of each in turn, until all are done or the time is over; returns how many
+    portions that were. One that breaks off does not stop the others; it is tried again by the next run."""
+    unfinished = deque(Withdrawal.objects.unfinished().order_by("pk").values_list("pk", flat=True))
+    portions, until = 0, time.monotonic() + RUN_SECONDS
+    while unfinished and time.monotonic() < until:
+        withdrawal_id = unfinished.popleft()
+        try:
+            if _portion(withdrawal_id):
+                portions += 1
+                unfinished.append(withdrawal_id)
+        except Exception as error:
+            log.error("withdrawal broke off", id=withdrawal_id, exc_info=error)
+    if unfinished:
+        wake.after_commit(TASK)
+    return portions
 
 
 @in_transaction

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import tracemalloc
 from datetime import timedelta
@@ -20,8 +21,9 @@ from marketplace.core import clock
 from marketplace.core.ids import new_id
 from marketplace.core.refusals import Busy
 from marketplace.leads.models import Lead, LeadContact
-from marketplace.supply import files, intake, services, tasks, uploads
+from marketplace.supply import files, intake, reading, services, tasks, uploads
 from marketplace.supply.models import ImportBatch, ImportRow, Upload
+from marketplace.supply.refusals import FileRefused
 from marketplace.supply.services import import_file
 from tests.races.rig import race
 
@@ -184,7 +186,7 @@ def test_when_the_time_is_over_the_next_run_goes_on(as_charlie, tmp_path, monkey
     found = waiting(as_charlie, mixed_file(tmp_path, 200).read_bytes())
     states = []
     while not states or states[-1][0] != "done":
-        uploads._run(claimed := uploads._claim(), until=0)
+        uploads._run(claimed := uploads._claim(), seconds=-1)
         claimed.refresh_from_db()
         states.append((claimed.state, ImportRow.objects.count()))
     assert states == [("waiting", 50), ("waiting", 100), ("waiting", 150), ("waiting", 200), ("done", 200)]
@@ -223,13 +225,103 @@ def test_who_lost_the_claim_writes_nothing(as_charlie, tmp_path):
     Upload.objects.update(claimed_at=clock.now() - timedelta(minutes=3))
     second = uploads._claim()
     assert first.claim != second.claim
-    uploads._run(first, until=time.monotonic() + 20)
+    uploads._run(first, seconds=20)
     found.refresh_from_db()
     assert (found.state, found.claim) == ("running", second.claim)
     assert on_disk() == [".upload"]
-    uploads._run(second, until=time.monotonic() + 20)
+    uploads._run(second, seconds=20)
     found.refresh_from_db()
     assert (found.state, found.batch.accepted) == ("done", 1)
+
+
+def test_the_time_counts_from_the_first_row(as_charlie, tmp_path, monkeypatch):
+    """However long the file takes to be read before."""
+    monkeypatch.setattr(services, "ROWS_AT_ONCE", 20)
+    waiting(as_charlie, write(tmp_path, [row() for _ in range(60)]).read_bytes())
+    real = services.survey
+
+    def slow(*args):
+        time.sleep(1.5)
+        return real(*args)
+
+    monkeypatch.setattr(services, "survey", slow)
+    monkeypatch.setattr(uploads, "RUN_SECONDS", 1)
+    tasks.work()
+    assert Upload.objects.get().state == "done", "in one go"
+
+
+def test_it_says_that_it_lives_while_it_reads_and_while_it_writes_rejects(as_charlie, tmp_path, monkeypatch):
+    monkeypatch.setattr(services, "ROWS_AT_ONCE", 10)
+    waiting(as_charlie, write(tmp_path, [row(phone_1="1") for _ in range(30)]).read_bytes())
+    signs, real = [], uploads._say_alive
+
+    def say(upload, **changes):
+        signs.append("taken in" if changes else "alive")
+        real(upload, **changes)
+
+    monkeypatch.setattr(uploads, "_say_alive", say)
+    tasks.work()
+    assert Upload.objects.get().state == "done"
+    assert signs == ["alive"] * 3 + ["taken in"] * 4 + ["alive"] * 3, "to its end, its rows, its rejects"
+
+
+@pytest.mark.parametrize("phase", ["survey", "rejects"])
+def test_who_lost_the_claim_stops_in_the_middle(as_charlie, tmp_path, monkeypatch, phase):
+    """Of whatever it was about; no half a file is left, and the other one's is whole."""
+    monkeypatch.setattr(services, "ROWS_AT_ONCE", 10)
+    found = waiting(as_charlie, write(tmp_path, [row(phone_1="1") for _ in range(30)]).read_bytes())
+    first = uploads._claim()
+    real, signs = uploads._say_alive, []
+    lost_at = 2 if phase == "survey" else 9
+
+    def lose(upload, **changes):
+        signs.append(1)
+        if upload.claim == first.claim and len(signs) == lost_at:
+            Upload.objects.update(claimed_at=clock.now() - timedelta(minutes=3))
+            uploads._run(uploads._claim(), seconds=20)
+        real(upload, **changes)
+
+    monkeypatch.setattr(uploads, "_say_alive", lose)
+    uploads._run(first, seconds=20)
+    found.refresh_from_db()
+    assert (found.state, found.claim == first.claim, ImportRow.objects.count()) == ("done", False, 30)
+    assert on_disk() == [".rejects"]
+    answer = as_charlie.get(reverse("admin:supply_rejects", args=[found.batch_id]))
+    assert len(answer.getvalue().splitlines()) == 31
+
+
+@pytest.mark.parametrize("how", ["the disk is full", "the file is damaged"])
+def test_done_but_for_its_rejects(as_charlie, tmp_path, monkeypatch, how):
+    """All rows have their outcome: it would be wrong to call that refused."""
+    found = waiting(as_charlie, write(tmp_path, [row(), row(phone_1="1")]).read_bytes())
+
+    def fail(*args):
+        raise OSError(28, "No space left") if how == "the disk is full" else FileRefused(reading.CHANGED)
+
+    monkeypatch.setattr(uploads, "_rejects", fail)
+    for _ in range(uploads.MAX_ATTEMPTS + 2):  # the first of them got on
+        tasks.work()
+        Upload.objects.update(available_at=clock.now())
+    found.refresh_from_db()
+    assert (found.state, found.problem, found.rejects_until) == ("done", uploads.NO_REJECTS, None)
+    assert (found.batch.accepted, found.batch.rejected) == (1, 1)
+    assert on_disk() == []
+    report = as_charlie.get(reverse("admin:supply_uploaded", args=[found.public_id]), follow=True).text
+    assert uploads.NO_REJECTS in report
+    answer = as_charlie.get(reverse("admin:supply_rejects", args=[found.batch_id]))
+    assert answer.status_code == 410
+    assert uploads.NO_REJECTS in answer.text
+
+
+def test_done_and_its_file_is_gone(as_charlie, tmp_path):
+    """The worker died between its last row and its end, and so did the disk."""
+    path = write(tmp_path, [row()])
+    found = waiting(as_charlie, path.read_bytes())
+    import_file(path)
+    files.content_of(found.public_id).delete()
+    tasks.work()
+    found.refresh_from_db()
+    assert (found.state, found.problem, found.batch.accepted) == ("done", "", 1), "there are no rejects to miss"
 
 
 @pytest.mark.race
@@ -254,6 +346,51 @@ def test_control_without_the_condition_of_the_claim_two_have_it(as_charlie, tmp_
     Upload.objects.update(state="waiting")
     monkeypatch.setattr(type(Upload.objects.all()), "due", lambda found, *args: found)
     assert sum(one.value is not None for one in race([uploads._claim] * 8)) > 1
+
+
+def work_that_takes_longer_than_a_worker_is_given_up_for_dead(monkeypatch) -> list[Upload]:
+    """A file is read to its end, its one row comes in, and its rejects are written, a second for each; meanwhile
+    another worker looks for files whose worker is dead. What it found."""
+    monkeypatch.setattr(services, "ROWS_AT_ONCE", 1)
+    monkeypatch.setattr(uploads, "LOST_AFTER", timedelta(seconds=0.5))
+    done, real = threading.Event(), reading.rows
+
+    def slow(sheet):
+        for found in real(sheet):
+            yield found
+            time.sleep(0.15)
+
+    def first():
+        uploads._run(uploads._claim(), seconds=60)
+        done.set()
+
+    def second():
+        found = []
+        time.sleep(0.1)
+        while not done.wait(0.05):
+            found.append(uploads._claim())
+        return [upload for upload in found if upload]
+
+    monkeypatch.setattr(reading, "rows", slow)
+    results = race([first, second])
+    assert [one.error for one in results] == [None, None]
+    return results[1].value
+
+
+@pytest.mark.race
+@pytest.mark.django_db(transaction=True)
+def test_a_large_file_is_one_workers(as_charlie, tmp_path, monkeypatch):
+    waiting(as_charlie, write(tmp_path, [row(phone_1="1") for _ in range(8)]).read_bytes())
+    assert work_that_takes_longer_than_a_worker_is_given_up_for_dead(monkeypatch) == []
+    assert Upload.objects.get().state == "done"
+
+
+@pytest.mark.race
+@pytest.mark.django_db(transaction=True)
+def test_control_without_signs_of_life_two_work_on_it(as_charlie, tmp_path, monkeypatch):
+    waiting(as_charlie, write(tmp_path, [row(phone_1="1") for _ in range(8)]).read_bytes())
+    monkeypatch.setattr(uploads, "_say_alive", lambda upload, **changes: None)
+    assert work_that_takes_longer_than_a_worker_is_given_up_for_dead(monkeypatch) != []
 
 
 def test_an_import_that_the_command_began_goes_on(as_charlie, tmp_path, monkeypatch):

@@ -9,14 +9,17 @@ import pytest
 from django.conf import settings
 from django.contrib.auth.models import Permission
 from django.core.files.uploadhandler import TemporaryFileUploadHandler
+from django.db import IntegrityError
 from django.test import Client
 from django.urls import reverse
 
+from marketplace.core.clock import now
 from marketplace.leads.models import Lead, Supplier
 from marketplace.leads.services import make_verticals
 from marketplace.supply import files
 from marketplace.supply.models import ImportBatch, Upload
 from marketplace.supply.services import import_file
+from marketplace.supply.uploads import receive
 from tests.people import make_member
 
 from .files import on_disk, row, upload, without, write
@@ -271,3 +274,15 @@ def test_no_other_page_takes_a_file(client, db, monkeypatch):
     assert answer.status_code == 422
     assert not answer.wsgi_request.FILES
     assert settings.FILE_UPLOAD_HANDLERS == ["marketplace.core.uploads.NoFiles"]
+
+
+def test_what_else_the_database_refuses_is_not_told_as_that(charlie, zip_codes, uploads, monkeypatch):
+    """A random id that is taken, say."""
+    with files.content_of("known").create() as out:
+        out.write(a_file())
+        out.finish()
+    Upload.objects.create(
+        public_id="known", uploaded_by=charlie, sha256="0" * 64, options={}, available_at=now(), created_at=now()
+    )
+    with pytest.raises(IntegrityError):
+        receive(charlie, "known", supplier="", vertical="")

@@ -11,6 +11,7 @@ from django.urls import reverse
 
 from marketplace.core import clock, transactions
 from marketplace.core.ids import new_id
+from marketplace.core.refusals import Busy
 from marketplace.leads import pricing
 from marketplace.leads.models import Consent, Lead, LeadQuerySet
 from marketplace.leads.services import take_slot
@@ -70,6 +71,7 @@ def test_it_works(as_charlie, charlie, batch, alice):
     text = report(as_charlie, batch)
     assert "Charlie withdrew the unsold rest, 3 leads: The consents were forged." in text
     assert address(batch) not in text
+    assert "Off sale: 3 leads." in text, "and the press is answered"
     (entry,) = LogEntry.objects.all()
     assert entry.get_change_message() == "Withdrew the unsold rest: 3 leads."
     assert alice.purchases.count() == 1
@@ -85,6 +87,7 @@ def test_undo(as_charlie, charlie, batch):
     found = Withdrawal.objects.get()
     assert (found.undone_by, found.put_back_at is not None) == (charlie, True)
     text = report(as_charlie, batch)
+    assert "Back again: 4 leads." in text
     assert "undid it, and 4 came back." in text
     assert address(batch) in text
     assert LogEntry.objects.earliest("-pk").get_change_message() == "Undid the withdrawal: 4 leads came back."
@@ -163,6 +166,75 @@ def test_in_portions_and_whoever_dies_another_goes_on(charlie, zip_codes, tmp_pa
     tasks.work()
     assert statuses(batch).count("open") == 25
     assert not Withdrawal.objects.unfinished().exists()
+
+
+def test_several_share_the_time_and_one_that_breaks_off_is_not_in_the_way(charlie, zip_codes, tmp_path, monkeypatch):
+    monkeypatch.setattr(withdrawals, "LEADS_AT_ONCE", 10)
+    monkeypatch.setattr(withdrawals, "PRESS_SECONDS", -1)
+    batches = [import_file(write(tmp_path, [row() for _ in range(25)], name=f"{n}.csv")).batch for n in range(3)]
+    broken, *sound = [withdraw(charlie, batch, reason="A test.").pk for batch in batches]
+    real, turns = withdrawals._portion, []
+
+    def portion(withdrawal_id):
+        turns.append(withdrawal_id)
+        if withdrawal_id == broken:
+            raise RuntimeError
+        return real(withdrawal_id)
+
+    monkeypatch.setattr(withdrawals, "_portion", portion)
+    tasks.work()
+    assert turns == [broken, *sound, *sound, *sound], "in turn"
+    assert [statuses(batch).count("withdrawn") for batch in batches] == [10, 25, 25]
+    turns.clear()
+    monkeypatch.setattr(withdrawals, "RUN_SECONDS", -1)
+    assert withdrawals.finish_all() == 0
+    assert turns == [], "one time for all of them"
+    monkeypatch.undo()
+    tasks.work()
+    assert statuses(batches[0]).count("withdrawn") == 25
+
+
+def test_the_database_gives_up_after_it_was_begun(as_charlie, charlie, batch, monkeypatch):
+    """Then it is begun: nobody is told that nothing changed."""
+
+    def give_up(withdrawal_id):
+        raise Busy
+
+    with monkeypatch.context() as patched:
+        patched.setattr(withdrawals, "_portion", give_up)
+        answer = as_charlie.post(address(batch), {"reason": "A test."})
+    assert answer.url == reverse("admin:supply_importbatch_change", args=[batch.pk])
+    assert "0 leads so far" in report(as_charlie, batch)
+    assert LogEntry.objects.get().get_change_message() == "Began to withdraw the unsold rest: 0 leads so far."
+    tasks.work()
+    assert "4 leads: A test." in report(as_charlie, batch)
+
+
+def test_the_database_gives_up_before_it_was_begun(as_charlie, batch, monkeypatch):
+    def give_up(*args):
+        raise Busy
+
+    monkeypatch.setattr(withdrawals, "_begin", give_up)
+    answer = as_charlie.post(address(batch), {"reason": "A test."})
+    assert answer.status_code == 503
+    assert "Nothing was changed" in answer.text
+    assert not LogEntry.objects.exists()
+
+
+def test_the_history_says_when_a_number_is_not_the_last(as_charlie, zip_codes, tmp_path, monkeypatch):
+    monkeypatch.setattr(withdrawals, "LEADS_AT_ONCE", 10)
+    monkeypatch.setattr(withdrawals, "PRESS_SECONDS", -1)
+    batch = import_file(write(tmp_path, [row() for _ in range(25)])).batch
+    answer = as_charlie.post(address(batch), {"reason": "A test."}, follow=True)
+    assert "Off sale: 10 leads. The rest follows within a minute." in answer.text
+    tasks.work()
+    answer = as_charlie.post(address(batch, "undo_withdrawal"), follow=True)
+    assert "Back again: 10 leads. The rest follows within a minute." in answer.text
+    tasks.work()
+    assert [entry.get_change_message() for entry in LogEntry.objects.order_by("pk")] == [
+        "Began to withdraw the unsold rest: 10 leads so far.",
+        "Began to undo the withdrawal: 10 leads came back so far.",
+    ]
 
 
 def test_undone_before_it_was_done(charlie, zip_codes, tmp_path, monkeypatch):

@@ -17,7 +17,7 @@ class Command(BaseCommand):
         events = _drain(inbox.process_events)
         mails = _drain(mail.deliver_due)
         exports = _drain(export_jobs.write_waiting)
-        withdrawals.finish_all()
+        _drain(withdrawals.finish_all)
         files = _drain(uploads.run_due)
         uploads.tidy()
         self.stdout.write(
