@@ -12,7 +12,8 @@ from django.urls import reverse_lazy
 from accounts.models import STATES
 from marketplace.core.money import NotMoney, dollars, parse_dollars
 
-from . import facets, places
+from . import addresses, facets, places
+from .addresses import DEFAULT_MILES, NEWEST, SEVERAL, canonical
 from .facets import Facets, Wanted, count_each
 from .models import Lead, LeadQuerySet
 from .pricing import AGE_BANDS, PRICE_BANDS
@@ -22,17 +23,12 @@ from .verticals import KINDS
 AGES = {("day" if band.up_to.days == 1 else f"{band.up_to.days}d"): band.up_to for band in AGE_BANDS[:-1]}
 AGE_CHOICES = [(name, "Up to 24 hours" if name == "day" else f"Up to {age.days} days") for name, age in AGES.items()]
 MODE_CHOICES = [("exclusive", "Exclusive to one buyer"), ("shared", "Shared, 2 or 3 buyers")]
-NEWEST = "newest"
 SORT_CHOICES = [(NEWEST, "Latest listed"), ("price", "Price, low to high"), ("-price", "Price, high to low")]
 # What keyset pages are ordered by.
 ORDERS = {NEWEST: ("-listed_at", "-id"), "price": ("price_cents", "id"), "-price": ("-price_cents", "-id")}
 MILES = (10, 25, 50, 100)
-DEFAULT_MILES = 25
-DEFAULTS = (("sort", NEWEST), ("view", "list"), ("miles", str(DEFAULT_MILES)))
 VIEW_CHOICES = [("list", "List"), ("map", "Map"), ("plots", "Plots")]
 NO_FILTERS = ("sort", "view", "miles")  # how the list is ordered and shown, and a part of another filter
-SEVERAL = ("vertical", "state")
-SINGLE = ("place", "miles", "age", "mode", "certificate", "min", "max", "sort", "view", "after", "before")
 # The filters that stand for a column of a tally, where the name is another.
 FILTERS_ON = {"price": ("min", "max"), "exclusive": ("mode",), "certified": ("certificate",)}
 
@@ -61,43 +57,6 @@ class PriceBand:
     label: str
     query: str
     is_chosen: bool
-
-
-def canonical(given: QueryDict) -> QueryDict:
-    """The one address of what ``given`` asks for: known names only and in a fixed order, no blanks, no default.
-
-    Names are an allow-list: nothing a visitor types reaches a lookup (RELIABILITY B8).
-    """
-    wanted = QueryDict(mutable=True)
-    for name in SEVERAL:
-        values = sorted({text.strip() for text in given.getlist(name)} - {""})
-        if values:
-            wanted.setlist(name, values)
-    for name in SINGLE:
-        text = given.get(name, "").strip()
-        if text and (name, text) not in DEFAULTS:
-            wanted[name] = text
-    if "place" not in wanted:
-        wanted.pop("miles", None)
-    return wanted
-
-
-def _without(given: QueryDict, name: str, value: str = "") -> str:
-    """The query string without the parameter ``name``, or without that one ``value`` of it; on its first page."""
-    rest = given.copy()
-    kept = [text for text in rest.getlist(name) if value and text != value]
-    for gone in (name, "after", "before"):
-        rest.pop(gone, None)
-    if kept:
-        rest.setlist(name, kept)
-    return canonical(rest).urlencode()
-
-
-def _changed(given: QueryDict, name: str, *values: str) -> str:
-    """The query string with these ``values`` of the parameter ``name`` instead of its own; on its first page."""
-    changed = QueryDict(_without(given, name), mutable=True)
-    changed.setlist(name, list(values))
-    return canonical(changed).urlencode()
 
 
 class DollarsField(forms.CharField):
@@ -147,7 +106,11 @@ class SaveSearchForm(forms.Form):
     query = forms.CharField(required=False, max_length=1000, widget=forms.HiddenInput)
 
     def clean_query(self) -> str:
-        return canonical(QueryDict(_without(QueryDict(self.cleaned_data["query"]), "view"))).urlencode()
+        """Without what makes no sense: it would be told as a mistake at each visit."""
+        query = canonical(QueryDict(addresses.without(QueryDict(self.cleaned_data["query"]), "view")))
+        for name in CatalogueForm(query).errors:
+            query.pop(name, None)
+        return canonical(query).urlencode()
 
 
 class CatalogueForm(forms.Form):
@@ -168,7 +131,7 @@ class CatalogueForm(forms.Form):
         max_length=80,
         widget=forms.TextInput(
             attrs={
-                **IN_SEARCH,
+                **SENT_AT_ONCE,
                 "class": "input",
                 "type": "search",
                 "autocomplete": "off",
@@ -238,6 +201,11 @@ class CatalogueForm(forms.Form):
     @property
     def prices(self) -> list[forms.BoundField]:
         return [self["min"], self["max"]]
+
+    @property
+    def has_wrong_filter(self) -> bool:
+        """Whether a mistake stands among the filters, and not in the search above the list."""
+        return bool(self.errors.keys() - {field.name for field in self.searching} - {"view"})
 
     @property
     def searching(self) -> list[forms.BoundField]:
@@ -312,7 +280,7 @@ class CatalogueForm(forms.Form):
 
     def price_bands(self) -> list[PriceBand]:
         """The ranges of prices to choose from; choosing the one in use drops it."""
-        rest = QueryDict(_without(self.query, "min"), mutable=True)
+        rest = QueryDict(addresses.without(self.query, "min"), mutable=True)
         rest.pop("max", None)
         bands = []
         for start, end in zip_longest(PRICE_BANDS, PRICE_BANDS[1:]):
@@ -326,28 +294,30 @@ class CatalogueForm(forms.Form):
     def chips(self) -> list[Chip]:
         """One for each value in use, in the order of the form."""
         return [
-            Chip(self._said(name, one), _without(self.query, name, one if name in SEVERAL else ""))
+            Chip(self._said(name, one), addresses.without(self.query, name, one if name in SEVERAL else ""))
             for name, value in self.chosen().items()
             for one in (value if isinstance(value, list) else [value])
         ]
 
     def in_states(self, states: list[str]) -> str:
         """The query string of this list for these states instead of those in use."""
-        return _changed(self.query, "state", *states)
+        return addresses.changed(self.query, "state", *states)
 
     def with_state(self, code: str) -> str:
         """The query string of this list with one more state, or without that one if it is chosen."""
         chosen = self.query.getlist("state")
-        return _without(self.query, "state", code) if code in chosen else _changed(self.query, "state", *chosen, code)
+        if code in chosen:
+            return addresses.without(self.query, "state", code)
+        return addresses.changed(self.query, "state", *chosen, code)
 
     @property
     def cleared(self) -> str:
         """The query string of a list without filters, shown as this one."""
-        return _changed(QueryDict(), "view", self.shown_as)
+        return addresses.changed(QueryDict(), "view", self.shown_as)
 
     def first_page(self) -> str:
         """The query string of this list's first page, with its question mark."""
-        query = _without(self.query, "after")
+        query = addresses.without(self.query, "after")
         return f"?{query}" if query else ""
 
     def to_save(self) -> SaveSearchForm:
@@ -360,7 +330,7 @@ class CatalogueForm(forms.Form):
     @property
     def newest(self) -> str:
         """The query string of this list with the latest first."""
-        return _changed(self.query, "sort", NEWEST)
+        return addresses.changed(self.query, "sort", NEWEST)
 
     def ways_out(self) -> list[Way]:
         """For an empty list: the single changes that find something, nearest first; at most 1,001 leads are counted for
@@ -379,8 +349,9 @@ class CatalogueForm(forms.Form):
             if not number or (miles and is_wider):  # the smallest circle is enough
                 continue
             is_wider = is_wider or bool(miles)
-            query = _changed(self.query, "miles", str(miles)) if miles else _without(self.query, without[0])
-            ways.append(Way(label, query, number))
+            query = self.query
+            found_at = addresses.changed(query, "miles", str(miles)) if miles else addresses.without(query, without[0])
+            ways.append(Way(label, found_at, number))
         return sorted(ways, key=lambda way: way.count)
 
     def _all_said(self, name: str) -> str:

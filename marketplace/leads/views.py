@@ -16,8 +16,9 @@ from marketplace.core import clock, keyset
 from marketplace.core.undo import offer_undo
 
 from . import plots, searches, services
+from .addresses import canonical
 from .facets import COUNTED, Facets
-from .forms import CatalogueForm, SaveSearchForm, canonical
+from .forms import CatalogueForm, SaveSearchForm
 from .models import Lead, LeadQuerySet, SavedSearch
 
 PAGE_SIZE = 20

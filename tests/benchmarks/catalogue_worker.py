@@ -18,7 +18,8 @@ from django.http import QueryDict  # noqa: E402
 
 from marketplace.core import keyset  # noqa: E402
 from marketplace.leads import market  # noqa: E402
-from marketplace.leads.forms import CatalogueForm, canonical  # noqa: E402
+from marketplace.leads.addresses import canonical  # noqa: E402
+from marketplace.leads.forms import CatalogueForm  # noqa: E402
 from marketplace.leads.models import Lead, LeadQuerySet  # noqa: E402
 from marketplace.leads.views import PAGE_SIZE  # noqa: E402
 

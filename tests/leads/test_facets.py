@@ -6,7 +6,8 @@ import pytest
 from django.http import QueryDict
 
 from marketplace.leads import facets, forms, market
-from marketplace.leads.forms import CatalogueForm, canonical
+from marketplace.leads.addresses import canonical
+from marketplace.leads.forms import CatalogueForm
 from marketplace.leads.models import Lead, Tally, ZipCode
 from tests.stock import make_lead
 

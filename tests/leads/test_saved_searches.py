@@ -67,6 +67,12 @@ def test_only_what_the_catalogue_knows_is_kept(as_alice, alice):
     assert [search.query for search in kept(alice)] == ["state=TX"]
 
 
+def test_what_makes_no_sense_is_not_kept(as_alice, alice):
+    """It would be told as a mistake at each visit."""
+    save(as_alice, query="vertical=whales&state=TX&age=9d&min=-1&sort=upwards")
+    assert [search.query for search in kept(alice)] == ["state=TX"]
+
+
 def test_the_same_list_again_gets_the_new_name(as_alice, alice):
     save(as_alice, name="One")
     save(as_alice, name="Two")

@@ -15,7 +15,7 @@ from django.utils.safestring import SafeString
 from accounts.models import STATES
 from marketplace.core.templatetags.ui import icon
 from marketplace.leads import calling
-from marketplace.leads.forms import canonical
+from marketplace.leads.addresses import canonical
 from marketplace.leads.models import Lead
 from marketplace.leads.verticals import label_of
 
