@@ -161,6 +161,14 @@ CACHES["default"] = (
     else CACHES["database"]
 )
 
+# Parts of pages that are the same for many, in the memory of each process: what they say is in their key, so that none
+# is ever out of date. Nothing of a person is in them, and no words that somebody typed.
+CACHES["fragments"] = {
+    "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+    "LOCATION": "fragments",
+    "OPTIONS": {"MAX_ENTRIES": 2000},
+}
+
 # --- people ---------------------------------------------------------------------------------------------------------
 
 AUTH_USER_MODEL = "accounts.User"

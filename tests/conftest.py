@@ -36,12 +36,13 @@ def _teardown_with_triggers() -> None:
 
 @pytest.fixture(autouse=True)
 def _empty_caches(request: pytest.FixtureRequest) -> None:
-    """Rate limits start anew in every test that uses the database."""
+    """Rate limits and kept parts of pages start anew in every test that uses the database."""
     marker = request.node.get_closest_marker("django_db")
     if marker or {"db", "transactional_db", "live_server"} & set(request.fixturenames):
         transactional = "transactional_db" in request.fixturenames or (marker and marker.kwargs.get("transaction"))
         request.getfixturevalue("transactional_db" if transactional else "db")
         caches["default"].clear()
+        caches["fragments"].clear()
 
 
 @pytest.fixture(autouse=True)

@@ -203,6 +203,12 @@ class CatalogueForm(forms.Form):
         return [self["min"], self["max"]]
 
     @property
+    def is_common(self) -> bool:
+        """Whether it holds choices only that others make too, and no words that somebody typed: what is drawn for it
+        may be shown to others."""
+        return not self.errors and not self.cleaned_data["place"]
+
+    @property
     def has_wrong_filter(self) -> bool:
         """Whether a mistake stands among the filters, and not in the search above the list."""
         return bool(self.errors.keys() - {field.name for field in self.searching} - {"view"})

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from django.contrib import messages
@@ -36,7 +37,7 @@ def catalogue(request: HttpRequest) -> HttpResponse:
     status = 200 if form.is_valid() else 422
     counted = form.count()
     context = {"form": form, "found": counted, "counted": COUNTED, "views": VIEWS, "since": _since(form)}
-    context |= {"numbers": form.numbers(counted), "bands": form.price_bands()}
+    context["numbers"] = partial(form.numbers, counted)  # asked for only if the filters are not in the cache
     if request.user.is_authenticated and request.user.licensed_states:
         context["my_states"] = form.in_states(request.user.licensed_states)
     if request.user.is_authenticated and form.chosen():

@@ -1,15 +1,18 @@
 """`/leads/`: what is for sale, for everybody, filtered by the address."""
 
+import pickle
+import re
 from datetime import timedelta
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from django.core.cache import caches
 from django.test import Client
 from django.urls import reverse
 
 from accounts.models import User
 from marketplace.core import clock
-from marketplace.leads import facets, market, views
+from marketplace.leads import facets, forms, market, views
 from marketplace.leads.models import Lead, ZipCode
 from marketplace.leads.services import take_slot
 from marketplace.purchases.services import buy_lead, new_key
@@ -220,6 +223,58 @@ def test_a_bad_value_is_marked_and_kept(client, stock, query, field, kept):
     assert kept in page
     if field != "view":
         assert f'id="id_{field}_error"' in page
+
+
+@pytest.mark.parametrize("query", ["place=43215", "min=Zelda", "sort=Zelda"])
+def test_nothing_of_a_person_is_kept_for_others(as_alice, alice, query):
+    """No words that somebody typed, not what a member owns, nor the states of the license."""
+    ZipCode.objects.create(code="43215", city="Columbus", state="OH", latitude=39.96, longitude=-83.0)
+    User.objects.filter(pk=alice.pk).update(licensed_states=["WY"])
+    mine, other = make_lead(buyers=3), make_lead()
+    bought = buy_lead(alice, mine, price_seen=mine.price_cents, key=new_key())
+    for address in (URL, f"{URL}?{query}"):
+        as_alice.get(address, follow=True)
+    kept = "".join(pickle.loads(piece) for piece in caches["fragments"]._cache.values())
+    assert other.public_id in kept
+    for text in ("43215", "Zelda", bought.public_id, mine.public_id, "state=WY"):
+        assert text not in kept
+
+
+def test_a_mistake_in_the_search_does_not_open_the_filters(client, db):
+    """On a phone they would stand between the mistake and the list."""
+    make_lead()
+    of_search, of_filters = (client.get(f"{URL}?{query}").text for query in ("place=Atlantis", "min=cheap"))
+    assert '<details class="facets">' in of_search
+    assert '<details class="facets" open>' in of_filters
+    for page in (of_search, of_filters):
+        assert "What is marked was left out." in page
+    assert "was left out" not in client.get(URL).text
+
+
+def test_parts_of_the_page_are_drawn_once_and_never_out_of_date(as_alice, alice, bob, monkeypatch):
+    lead = make_lead(buyers=3, price_cents=2450)
+    market.count()
+    as_alice.get(URL)
+    drawn, real = [], forms.CatalogueForm.price_bands
+    monkeypatch.setattr(forms.CatalogueForm, "price_bands", lambda form: drawn.append(1) or real(form))
+    assert "3 of 3 left" in as_alice.get(URL).text
+    assert drawn == [], "the filters say what they said"
+
+    buy_lead(bob, lead, price_seen=2450, key=new_key())
+    assert "2 of 3 left" in as_alice.get(URL).text
+    Lead.objects.filter(pk=lead.pk).update(price_cents=1999)
+    assert "Buy for $19.99" in as_alice.get(URL).text
+    buy_lead(alice, lead, price_seen=1999, key=new_key())
+    assert "You own this lead" in as_alice.get(URL).text
+    assert "You own this lead" not in Client().get(URL).text
+    monkeypatch.setattr(clock, "now", lambda now=clock.now: now() + timedelta(hours=7))
+    assert "8 hours ago" in as_alice.get(URL).text
+    User.objects.filter(pk=alice.pk).update(time_zone="America/New_York")
+    assert re.search(r'title="[^"]* E[SD]T">8 hours ago', as_alice.get(URL).text)
+    make_lead(state="TX", price_cents=500)
+    market.count()
+    as_alice.get(URL)
+    assert drawn, "other numbers, other filters"
 
 
 def test_a_bad_sort_can_be_left(client, db):
