@@ -1,6 +1,10 @@
 """The people of the tests: Alice owns, Bob is another buyer, Charlie is staff."""
 
+from importlib import import_module
+
 from allauth.account.models import EmailAddress
+from django.conf import settings
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.db import transaction
 
 from accounts.models import User
@@ -36,6 +40,16 @@ def give(user: User, cents: int, *, reference: str = "") -> None:
         wallet = ledger.lock(user.pk)
         reference = reference or f"test:{user.public_id}:{cents}:{wallet.cash}:{wallet.owed}"
         ledger.put_in(wallet, "processor", cents, kind=ledger.Kind.DEPOSIT, reference=reference)
+
+
+def session_of(user: User) -> str:
+    """The key of a session in which the member is signed in, for the cookie of a browser."""
+    session = import_module(settings.SESSION_ENGINE).SessionStore()
+    session[SESSION_KEY] = str(user.pk)
+    session[BACKEND_SESSION_KEY] = settings.AUTHENTICATION_BACKENDS[0]
+    session[HASH_SESSION_KEY] = user.get_session_auth_hash()
+    session.create()
+    return str(session.session_key)
 
 
 def make_alice(cents: int = 0) -> User:

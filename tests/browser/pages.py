@@ -9,9 +9,7 @@ from tests.stack import ROOT, Browser, Stack
 
 _FACTS = """
 from datetime import timedelta
-from importlib import import_module
 from django.conf import settings
-from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.core.mail import EmailMessage, get_connection
 from django.db import transaction
 from accounts.models import User
@@ -26,19 +24,11 @@ from marketplace.purchases.notes import add_note
 from marketplace.purchases.services import Wanted, buy_lead, buy_leads
 from marketplace.wallet import deposits
 from marketplace.wallet.models import Deposit, Dispute, Refund
-from tests.people import make_member
+from tests.people import make_member, session_of
 from tests.stock import make_lead
 
 now = clock.now()
 later = now + timedelta(days=1)
-
-def session_of(user):
-    session = import_module(settings.SESSION_ENGINE).SessionStore()
-    session[SESSION_KEY] = str(user.pk)
-    session[BACKEND_SESSION_KEY] = settings.AUTHENTICATION_BACKENDS[0]
-    session[HASH_SESSION_KEY] = user.get_session_auth_hash()
-    session.create()
-    return session.session_key
 
 def demo(name):
     return User.objects.get(email=f"{name}@example.com")

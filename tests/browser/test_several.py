@@ -12,10 +12,7 @@ from tests.browser.test_pages import sign_in
 pytestmark = [pytest.mark.browser]
 # Leads of a state of their own, so that the list holds nothing else, and of people nobody else has.
 _FACTS = """
-from importlib import import_module
-from django.conf import settings
-from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
-from tests.people import make_member
+from tests.people import make_member, session_of
 from tests.stock import make_lead
 
 vera = make_member({name!r}, cents=100_00)
@@ -26,12 +23,7 @@ leads = [
     )
     for n, city in enumerate(("Third", "Second", "First"))
 ]
-session = import_module(settings.SESSION_ENGINE).SessionStore()
-session[SESSION_KEY] = str(vera.pk)
-session[BACKEND_SESSION_KEY] = settings.AUTHENTICATION_BACKENDS[0]
-session[HASH_SESSION_KEY] = vera.get_session_auth_hash()
-session.create()
-answer = {{"session": session.session_key, "leads": [lead.public_id for lead in leads]}}
+answer = {{"session": session_of(vera), "leads": [lead.public_id for lead in leads]}}
 """
 _SELL = """
 from accounts.models import User

@@ -9,17 +9,14 @@ from tests.stack import Stack
 from .test_pages import check, keep_picture, sign_in, watch
 
 _FACTS = """
-from importlib import import_module
-from django.conf import settings
 from django.core.mail import EmailMessage, get_connection
-from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from marketplace.core import clock
 from marketplace.core.ids import new_id
 from marketplace.purchases.services import buy_lead
 from marketplace.wallet.disputes import apply_dispute
 from marketplace.wallet.gateway import DisputeFact
 from marketplace.wallet.models import Deposit
-from tests.people import give, make_member
+from tests.people import give, make_member, session_of
 from tests.stock import make_lead
 
 now = clock.now()
@@ -39,12 +36,7 @@ give(vera, 500_00, reference="pi_vera:credit")
 apply_dispute(DisputeFact("du_vera", "pi_vera", 500_00, "needs_response", 500_00, 1_500, 0))
 mail = EmailMessage("A subject of some length: your payment of $1,500.00 arrived", "Words.", to=["vera@example.com"])
 get_connection("marketplace.mail.backends.OneFilePerMessage").send_messages([mail])
-session = import_module(settings.SESSION_ENGINE).SessionStore()
-session[SESSION_KEY] = str(vera.pk)
-session[BACKEND_SESSION_KEY] = settings.AUTHENTICATION_BACKENDS[0]
-session[HASH_SESSION_KEY] = vera.get_session_auth_hash()
-session.create()
-answer = {"session": session.session_key, "lead": make_lead().public_id}
+answer = {"session": session_of(vera), "lead": make_lead().public_id}
 """
 
 
