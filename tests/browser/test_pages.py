@@ -149,6 +149,7 @@ def show(page: Page, stack, answer: Answer) -> None:
     address = stack.url + answer.path
     page.route(address, lambda route: route.fulfill(status=answer.status, body=answer.body, headers=headers))
     page.goto(answer.path)
+    page.evaluate("document.fonts.ready.then(() => true)")  # a font still on its way now would never arrive
     page.unroute_all()
 
 
