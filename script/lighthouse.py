@@ -18,6 +18,7 @@ import tempfile
 import time
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 import children
 import machine
@@ -26,6 +27,7 @@ from machine import ROOT
 
 LIGHTHOUSE = "lighthouse@12.8.2"
 RUNS = 3
+TRIES = 3  # for each of them; on a busy machine Chromium sometimes misses where the page began
 PATIENCE = 300  # seconds for the site to answer; the first start loads the demo
 KINDS = ("performance", "accessibility", "best-practices", "seo")
 CHROMIUM = (
@@ -87,14 +89,33 @@ def _report(program: Path, chromium: str, pages: list[str], folder: Path) -> Non
 
 
 def _scores(program: Path, chromium: str, page: str, form: str, report: Path) -> dict[str, float]:
+    """The scores of one run. One in which Chromium never saw the page begin has measured nothing: it is made again.
+
+    Raises:
+        Refusal: Lighthouse failed otherwise, or every time.
+    """
     command = ["node", program, page, "--quiet", "--output=json", f"--output-path={report}"]
     command += [f"--only-categories={','.join(KINDS)}", f"--chrome-flags={CHROMIUM}"]
     command += ["--preset=desktop"] if form == "desktop" else []
     env = {**os.environ, "CHROME_PATH": chromium}
-    if subprocess.run(command, env=env, stdout=subprocess.DEVNULL, check=False).returncode:
-        raise Refusal(f"Lighthouse could not look at {page}.")
-    categories = json.loads(report.read_text(encoding="utf-8"))["categories"]
-    return {kind: 100 * (categories[kind]["score"] or 0) for kind in KINDS}
+    for _ in range(TRIES):
+        report.unlink(missing_ok=True)
+        done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+        result = json.loads(report.read_text(encoding="utf-8")) if report.exists() else {}
+        if not _missed_the_start(result, done.stderr):
+            break
+    else:
+        raise Refusal(f"Chromium did not say when {page} began, {TRIES} times in a row; try on a quieter machine.")
+    if done.returncode or not result:
+        raise Refusal(f"Lighthouse could not look at {page}. Its last words: {done.stderr[-500:]}")
+    return {kind: 100 * (result["categories"][kind]["score"] or 0) for kind in KINDS}
+
+
+def _missed_the_start(result: dict[str, Any], words: str) -> bool:
+    """Whether the run as a whole, or one of its figures, says so."""
+    audits = result.get("audits", {}).values()
+    said = [words, result.get("runtimeError", {}).get("code", ""), *(a.get("errorMessage", "") for a in audits)]
+    return any("NO_NAVSTART" in text for text in said)
 
 
 if __name__ == "__main__":
