@@ -383,6 +383,10 @@ STORAGES = {
     },
 }
 WHITENOISE_USE_FINDERS = DEBUG
+if DEBUG:
+    # Chromium asks again for a font it may not keep, and then does not use what the page preloads. Elsewhere the names
+    # of all files carry a digest, and they are kept.
+    WHITENOISE_IMMUTABLE_FILE_TEST = r"\.woff2$"
 
 PHONENUMBER_DEFAULT_REGION = "US"
 PHONENUMBER_DB_FORMAT = "E164"

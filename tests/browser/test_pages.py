@@ -328,21 +328,30 @@ FIRST_VIEWS = {
 
 @pytest.mark.parametrize("who", FIRST_VIEWS)
 def test_first_views_are_light(stack, facts, open_browser, who):
-    context = open_browser()
-    if who != "visitor":
-        sign_in(context, stack, facts["session"][who])
-    page = context.new_page()
-    context.new_cdp_session(page).send("Network.setCacheDisabled", {"cacheDisabled": True})
-    answers = []
-    page.on("response", lambda answer: answers.append(answer))  # noqa: PLW0108 - Playwright marks what it is given
     for path in FIRST_VIEWS[who]:
-        answers.clear()
+        context = open_browser()  # a new one each time, which has kept nothing
+        if who != "visitor":
+            sign_in(context, stack, facts["session"][who])
+        page = context.new_page()
+        answers = []
+        page.on("response", lambda answer: answers.append(answer))  # noqa: B023, PLW0108 - Playwright marks it
         page.goto(path.format(**facts), wait_until="networkidle")
         bodies = [b"" if 300 <= answer.status < 400 else answer.body() for answer in answers]
         kinds = [answer.request.resource_type for answer in answers]
         loaded = [Loaded(answer.url, *rest) for answer, *rest in zip(answers, kinds, bodies, strict=True)]
         assert {"document", "stylesheet", "font"} <= {one.kind for one in loaded}, path
         assert over_budget(loaded, stack.url) == [], path
+
+
+def test_the_next_page_asks_for_no_font_again(open_browser):
+    """Chromium complains in the console of preloads that are not used, when it is let ask whether a font is new."""
+    page = open_browser().new_page()
+    for path in ("/", "/leads/"):
+        page.goto(path, wait_until="networkidle")
+    fonts = page.evaluate(
+        "performance.getEntriesByType('resource').filter(e => e.name.endsWith('.woff2')).map(e => e.transferSize)"
+    )
+    assert fonts == [0, 0]
 
 
 def test_the_keyboard_gets_to_the_content(stack, facts, open_browser):
