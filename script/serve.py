@@ -180,7 +180,7 @@ def _log(var: Path, name: str) -> Path:
 
 
 def _web(port: int) -> list[str]:
-    places = ["--bind", f"127.0.0.1:{port}", "--no-control-socket"]
+    places = ["--bind", f"127.0.0.1:{port}", "--no-control-socket", "--limit-request-line", "8190"]
     workers = ["--preload", "--worker-class", "gthread", "--workers", "2", "--threads", "8", "--graceful-timeout", "5"]
     return ["-m", "gunicorn", "marketplace.wsgi", *places, *workers]
 

@@ -151,6 +151,7 @@ class Stack:
             "gunicorn",
             "marketplace.wsgi",
             "--no-control-socket",
+            "--limit-request-line=8190",
             "-k",
             "gthread",
             "--workers",

@@ -22,6 +22,7 @@ from .refusals import Refusal, TooMany
 from .transactions import is_away
 
 log = logs.get("leadfair.requests")
+LONGEST_ADDRESS = 4_000  # all filters at once, or fifty leads to buy, are half of that even within another address
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
 
@@ -40,6 +41,18 @@ def log_requests(get_response: GetResponse) -> GetResponse:
             ms=round((time.perf_counter() - start) * 1000, 1),
         )
         return response
+
+    return middleware
+
+
+def refuse_long_addresses(get_response: GetResponse) -> GetResponse:
+    """414 for an address that no form or link of ours makes: pages repeat it in every link. What is too long for the
+    web server in front (8,190 characters of gunicorn's at most) gets that one's own words."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        if len(request.get_full_path()) > LONGEST_ADDRESS:
+            return static_page(HTTPStatus.REQUEST_URI_TOO_LONG)
+        return get_response(request)
 
     return middleware
 

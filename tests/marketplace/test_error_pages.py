@@ -3,6 +3,7 @@
 import json
 import logging
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from django.conf import settings
@@ -10,8 +11,10 @@ from django.core.exceptions import BadRequest, PermissionDenied, RequestDataTooB
 from django.http import Http404
 from django.test import Client
 
+from accounts.models import STATES
 from marketplace import views
 from marketplace.core.refusals import Busy, Refusal, TooMany
+from marketplace.leads.verticals import KINDS
 
 pytestmark = pytest.mark.django_db
 SECRET = "secret-of-alice@example.com"
@@ -104,7 +107,7 @@ def test_refusals_are_no_errors_in_the_log(failing, caplog, error):
     assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
-@pytest.mark.parametrize("name", ["400.html", "413.html", "500.html", "503.html"])
+@pytest.mark.parametrize("name", ["400.html", "413.html", "414.html", "500.html", "503.html"])
 def test_the_static_pages_need_nothing(name):
     """No template engine, no database: they are shown when those fail."""
     text = (Path(settings.BASE_DIR) / "templates" / name).read_text()
@@ -131,6 +134,23 @@ def test_a_form_of_a_megabyte_is_too_large(as_alice, path, kind):
     page = as_alice.post(path, body if "boundary" in kind else f"password={word}", content_type=kind)
     assert page.status_code == 413
     assert "nothing was changed" in page.text
+
+
+@pytest.mark.parametrize("path", ["/leads/?place=", "/my-leads/?q=", "/accounts/login/?next=/", "/nowhere/?x="])
+def test_an_address_that_is_too_long_is_refused(as_alice, path):
+    page = as_alice.get(f"{path}{'x' * 4_000}")
+    assert page.status_code == 414
+    assert "That address is too long" in page.text
+    assert page["Content-Security-Policy"].count("default-src 'self'") == 1
+
+
+def test_every_filter_at_once_is_no_long_address(as_alice):
+    """Nor are fifty leads, on the way through signing in."""
+    states = "&".join(f"state={code}" for code, _ in STATES)
+    kinds = "&".join(f"vertical={kind.slug}" for kind in KINDS)
+    leads = quote("/leads/buy/?" + "&".join(f"lead={'x' * 14}" for _ in range(50)), safe="")
+    assert as_alice.get(f"/leads/?{kinds}&{states}&place={'x' * 80}&miles=100&sort=-price").status_code != 414
+    assert as_alice.get(f"/accounts/login/?next={leads}").status_code != 414
 
 
 def test_a_form_of_a_thousand_fields_is_refused(client):
