@@ -93,7 +93,14 @@ class MyLeadsForm(forms.Form):
         label="Search my leads",
         required=False,
         max_length=100,
-        widget=forms.TextInput(attrs={"type": "search", "class": "input", "autocomplete": "off"}),
+        widget=forms.TextInput(
+            attrs={
+                "type": "search",
+                "class": "input",
+                "autocomplete": "off",
+                "placeholder": "Name, phone, city or note",
+            }
+        ),
     )
 
     def __init__(self, *args: Any, member: User, **kwargs: Any) -> None:

@@ -113,7 +113,7 @@ class PurchaseQuerySet(models.QuerySet["Purchase"]):
         """How many are in each stage, every stage named, and under "due" how many are to be called today."""
         due = Count("pk", filter=Q(pk__in=self.order_by().due_before(today_ends).values("pk")))
         rows = self.order_by().values_list("stage").annotate(number=Count("pk"), due=due)
-        counts = dict.fromkeys(Purchase.Stage.values, 0) | {DUE: 0}
+        counts = {DUE: 0} | dict.fromkeys(Purchase.Stage.values, 0)
         for stage, count, due_in_stage in rows:
             counts[stage] = count
             counts[DUE] += due_in_stage
@@ -202,6 +202,11 @@ class Purchase(models.Model):
     def planned_call(self) -> datetime | None:
         """When the buyer means to call, if the person may still be called."""
         return self.next_call_at if self.may_be_called else None
+
+    @property
+    def is_overdue(self) -> bool:
+        """Whether the planned moment has passed without another plan."""
+        return self.next_call_at is not None and self.next_call_at < clock.now()
 
     @property
     def planned_call_there(self) -> CallTime | None:

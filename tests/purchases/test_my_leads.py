@@ -46,7 +46,7 @@ def test_it_works(as_alice, purchase):
     assert '<a href="tel:+16145550142">(614) 555-0142</a>' in page
     assert "Columbus OH" in page
     assert "Auto insurance" in page
-    assert tabs(response) == [1, 1, 0, 0, 0, 0, 0]
+    assert tabs(response) == [1, 0, 1, 0, 0, 0, 0]
     assert f'action="{reverse("purchases:set_stage", args=[purchase.public_id])}"' in page
     assert response["Cache-Control"] == "no-store"
 
@@ -72,7 +72,7 @@ def test_tabs_show_one_stage(as_alice, alice, purchase):
     response = as_alice.get(f"{URL}?stage=quoted")
 
     assert listed(response) == [quoted.public_id]
-    assert tabs(response) == [2, 1, 0, 1, 0, 0, 0]
+    assert tabs(response) == [2, 0, 1, 0, 1, 0, 0]
     assert 'href="/my-leads/?stage=quoted" aria-current="true"' in text_of(response)
     assert listed(as_alice.get(URL)) == [quoted.public_id, purchase.public_id]
 
@@ -108,7 +108,7 @@ def test_search_finds(as_alice, alice, purchase, words):
 
     assert listed(response) == [purchase.public_id]
     assert f'value="{words}"' in text_of(response)
-    assert tabs(response) == [1, 1, 0, 0, 0, 0, 0]
+    assert tabs(response) == [1, 0, 1, 0, 0, 0, 0]
 
 
 def test_names_of_several_words_are_found(as_alice, alice):
@@ -195,8 +195,10 @@ def test_due_today(as_alice, alice):
         response = as_alice.get(f"{URL}?due=today")
 
         assert listed(response) == [mine.public_id for mine in (overdue, early, late)]
-        assert tabs(response) == [7, 6, 0, 1, 0, 0, 3]
+        assert tabs(response) == [7, 3, 6, 0, 1, 0, 0]
         assert 'href="/my-leads/?due=today" aria-current="true"' in text_of(response)
+        assert (text_of(response).count("Overdue:"), text_of(response).count("Next:")) == (1, 2)
+        assert text_of(as_alice.get("/my-leads/call-sheet/?due=today")).count("Overdue call:") == 1
         assert listed(as_alice.get(f"{URL}?due=today&stage=quoted")) == [early.public_id]
 
 
