@@ -34,15 +34,21 @@ DAMAGED = "The uploaded file cannot be read back: it was damaged, or its key is 
 CHANGED = "The file changed while it was read. Import it again when it is complete."
 Source = str | PathLike[str] | SealedFile
 _UNDEFINED_1252 = re.compile(rb"[\x81\x8d\x8f\x90\x9d]")
+_SAVE = "Open it in your spreadsheet program and save the sheet with the leads as CSV in UTF-8."
+_UNPACK = "Unpack it and take the CSV file that is in it."
 _SIGNATURES = {
-    b"PK\x03\x04": "a ZIP archive or an Excel workbook",
-    b"\xd0\xcf\x11\xe0": "an old Excel workbook",
-    b"\x1f\x8b": "a compressed file",
-    b"%PDF-": "a PDF",
-    b"<?xml": "an XML document",
-    b"<!DOCTYPE": "a web page or an XML document",
-    b"<html": "a web page",
+    b"\xd0\xcf\x11\xe0": ("an old Excel workbook, or one with a password", _SAVE),
+    b"\x1f\x8b": ("a compressed file", _UNPACK),
+    b"%PDF-": ("a PDF", "Ask the supplier for a CSV file."),
+    b"<?xml": ("an XML document", _SAVE),
+    b"<!DOCTYPE": ("a web page or an XML document", _SAVE),
+    b"<html": ("a web page", _SAVE),
 }
+_ZIP = b"PK\x03\x04"
+_ZIP_NAME = 30  # where in an archive the name of its first file begins
+# What stands first in them tells workbooks from other archives; nothing is unpacked.
+_OFFICE = (b"[Content_Types].xml", b"_rels/", b"docProps/", b"xl/")
+_OPEN_DOCUMENT = b"mimetypeapplication/vnd.oasis.opendocument"
 
 
 @dataclass(frozen=True)
@@ -169,9 +175,19 @@ def _refuse_known_formats(start: bytes) -> None:
     if start.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
         raise FileRefused("The file is in UTF-16. Save it as CSV in UTF-8.")
     start = start.removeprefix(BOM_UTF8).lstrip()
-    for signature, name in _SIGNATURES.items():
+    if start.startswith(_ZIP):
+        _refuse_archive(start[_ZIP_NAME:])
+    for signature, (name, what_to_do) in _SIGNATURES.items():
         if start.startswith(signature):
-            raise FileRefused(f"The file is {name}, not a CSV file. Open it and save the sheet as CSV.")
+            raise FileRefused(f"The file is {name}, not a CSV file. {what_to_do}")
+
+
+def _refuse_archive(first_name: bytes) -> None:
+    if first_name.startswith(_OFFICE):
+        raise FileRefused(f"The file is an Excel workbook (XLSX), not a CSV file. {_SAVE}")
+    if first_name.startswith(_OPEN_DOCUMENT):
+        raise FileRefused(f"The file is an OpenDocument sheet (ODS), not a CSV file. {_SAVE}")
+    raise FileRefused(f"The file is a ZIP archive, not a CSV file, whatever its name says. {_UNPACK}")
 
 
 def _rows(sheet: Sheet) -> Iterator[Row]:

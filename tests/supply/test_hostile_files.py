@@ -16,6 +16,7 @@ from django.core.management import CommandError, call_command
 from hypothesis import HealthCheck, given
 from hypothesis import settings as rules_of_play
 from hypothesis import strategies as st
+from openpyxl import Workbook
 
 from marketplace.leads.models import Lead, Supplier
 from marketplace.supply import reading, services
@@ -30,10 +31,21 @@ HEADER = ",".join(row()).encode()
 GOOD = ",".join(row().values()).encode()
 
 
-def zipped() -> bytes:
+def zipped(*names: str) -> bytes:
+    """An archive with these files in it."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
-        archive.writestr("xl/workbook.xml", "<workbook/>")
+        for name in names:
+            archive.writestr(name, "application/vnd.oasis.opendocument.spreadsheet")
+    return buffer.getvalue()
+
+
+def workbook() -> bytes:
+    """What Excel saves, as another program writes it."""
+    buffer = io.BytesIO()
+    book = Workbook()
+    book.active.append(list(row()))
+    book.save(buffer)
     return buffer.getvalue()
 
 
@@ -48,8 +60,14 @@ REFUSED = {
     "a NUL byte": (HEADER + b"\n" + GOOD + b"\0\n", "holds NUL bytes"),
     "neither encoding": (HEADER + b"\n\xff\x81\n", "neither in UTF-8 nor in Windows-1252"),
     "control characters": (b"first_name\x07,phone_1\n", "holds control characters"),
-    "a workbook": (zipped(), "a ZIP archive or an Excel workbook"),
-    "an old workbook": (b"\xd0\xcf\x11\xe0" + b"x" * 100, "an old Excel workbook"),
+    "a workbook": (workbook(), "an Excel workbook (XLSX), not a CSV file. Open it in your spreadsheet program"),
+    "one as Excel writes it": (zipped("[Content_Types].xml", "xl/workbook.xml"), "an Excel workbook (XLSX)"),
+    "half a workbook": (workbook()[:200], "an Excel workbook (XLSX)"),
+    "an OpenDocument sheet": (zipped("mimetype", "content.xml"), "an OpenDocument sheet (ODS)"),
+    "a ZIP archive renamed": (zipped("leads.csv"), "a ZIP archive, not a CSV file, whatever its name says. Unpack it"),
+    "a workbook in an archive": (zipped("leads.xlsx"), "a ZIP archive"),
+    "the start of an archive": (b"PK\x03\x04", "a ZIP archive"),
+    "an old workbook": (b"\xd0\xcf\x11\xe0" + b"x" * 100, "an old Excel workbook, or one with a password"),
     "a compressed file": (gzip.compress(HEADER), "a compressed file"),
     "a PDF": (b"%PDF-1.7\n", "a PDF"),
     "one name twice": (HEADER + b",Phone-1\n", "Columns 4 and 22 have the same name"),
@@ -147,14 +165,14 @@ def test_a_file_that_grows_while_it_is_read(tmp_path, monkeypatch):
 def test_the_program_ends_with_status_1_and_one_sentence(tmp_path):
     """As staff see it: no traceback."""
     path = tmp_path / "leads.csv"
-    path.write_bytes(zipped())
+    path.write_bytes(zipped("leads.csv"))
     done = subprocess.run(
         [sys.executable, "manage.py", "import_leads", str(path)],
         cwd=settings.BASE_DIR, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stdout) == (1, "")
-    said = "The file is a ZIP archive or an Excel workbook, not a CSV file. Open it and save the sheet as CSV."
-    assert done.stderr.strip() == f"CommandError: {said}"
+    said = "The file is a ZIP archive, not a CSV file, whatever its name says."
+    assert done.stderr.strip() == f"CommandError: {said} Unpack it and take the CSV file that is in it."
 
 
 def test_memory_stays_flat(tmp_path):
