@@ -181,9 +181,9 @@ def _kept(keep: Sequence[str], names: Sequence[str]) -> set[str]:
     for wanted in keep:
         name = plain(wanted)
         if not name or name not in names:
-            raise FileRefused("A column named with --keep is not in the file.")
+            raise FileRefused("A column that is to be kept is not in the file.")
         if len(name) > MAX_KEY:
-            raise FileRefused(f"A column named with --keep is longer than {MAX_KEY} characters.")
+            raise FileRefused(f"The name of a column that is to be kept is longer than {MAX_KEY} characters.")
         if _speaks_of(name, _PERSONAL_WORDS, _PERSONAL):
             raise FileRefused(
                 f"Column {names.index(name) + 1} cannot be kept: attributes are public and it looks personal."

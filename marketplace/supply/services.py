@@ -65,7 +65,7 @@ def import_file(
     verticals = verticals_by_word()
     for_all = verticals.get(word(vertical))
     if vertical and for_all is None:
-        raise FileRefused("The vertical named with --vertical is none of ours.")
+        raise FileRefused("The line of business of rows that name none is none of ours.")
     columns = read_header(sheet.header, keep=keep, has_vertical=for_all is not None)
     options = {"supplier": supplier, "vertical": for_all.slug if for_all else "", "keep": sorted(keep)}
     # Reads the file to its end, so that one that is broken further down is refused before its first row is taken in.
@@ -97,7 +97,9 @@ def survey(rows: Iterable[reading.Row], columns: Columns, for_rest: str) -> tupl
     try:
         slug, name = values.supplier(for_rest or UNNAMED_SUPPLIER)
     except RowRejected as error:
-        raise FileRefused(f"--supplier: {error}") from error
+        raise FileRefused(
+            "The supplier of rows that name none is not a name of at most 80 characters without contact data."
+        ) from error
     named: dict[str, str] = {}
     index, last_line = columns.fields.get("supplier", columns.most), 0
     for row in rows:
@@ -130,7 +132,8 @@ def _begin(sheet: reading.Sheet, options: dict[str, Any]) -> ImportBatch:
     )
     if batch.options != options:
         raise FileRefused(
-            "The import of this file was begun with other options and cut off. Run it again with the options of then."
+            "The import of this file was begun with other choices and cut off. Import it again with those of then: "
+            "supplier, line of business and columns to keep."
         )
     return batch
 

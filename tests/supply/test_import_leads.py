@@ -14,6 +14,8 @@ from marketplace.leads.models import Consent, ConsentWording, Lead, LeadContact,
 from marketplace.leads.services import contact_of, same_person, take_slot
 from marketplace.supply import intake
 from marketplace.supply.models import ImportBatch, ImportRow
+from marketplace.supply.refusals import FileRefused
+from marketplace.supply.services import import_file
 from privacy.policy.services import sha256_of
 from privacy.vault.fields import unseal_from
 
@@ -194,6 +196,24 @@ def test_unknown_columns_come_in_only_when_ticked(tmp_path):
     assert Lead.objects.get().attributes == {"vehicle.count": "2", "pet_count": "3"}
     with pytest.raises(CommandError, match="not in the file"):
         run(write(tmp_path, [row(a="1")]), "--keep", "b")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"keep": ["b"]},
+        {"keep": ["x" * 41]},
+        {"keep": ["mobile 2"]},
+        {"vertical": "pets"},
+        {"supplier": "a@example.org"},
+    ],
+)
+def test_what_is_refused_names_no_option_of_the_command(tmp_path, options):
+    """The pages of the admin say the same sentences."""
+    path = write(tmp_path, [row(supplier="", **{"mobile 2": "1", "x" * 41: "1"})])
+    with pytest.raises(FileRefused) as caught:
+        import_file(path, **options)
+    assert "--" not in str(caught.value)
 
 
 def test_a_partner_is_no_supplier(tmp_path):

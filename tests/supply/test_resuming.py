@@ -99,7 +99,7 @@ def test_with_other_options_it_does_not_go_on(tmp_path, monkeypatch):
     with pytest.raises(ZeroDivisionError):
         import_file(path)
     monkeypatch.undo()
-    with pytest.raises(FileRefused, match="begun with other options"):
+    with pytest.raises(FileRefused, match="begun with other choices"):
         import_file(path, keep=["pets"])
     assert import_file(path).batch.accepted == 1
 

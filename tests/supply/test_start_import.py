@@ -21,6 +21,7 @@ from marketplace.core import clock
 from marketplace.core.ids import new_id
 from marketplace.core.refusals import Busy
 from marketplace.leads.models import Lead, LeadContact
+from marketplace.leads.services import contact_of
 from marketplace.supply import files, intake, reading, services, tasks, uploads
 from marketplace.supply.models import ImportBatch, ImportRow, Upload
 from marketplace.supply.refusals import FileRefused
@@ -119,11 +120,13 @@ def test_wrong_encoding(as_charlie, tmp_path):
     path = write(tmp_path, [row(last_name="Peña")], encoding="cp1252")
     batch = let_in(as_charlie, path.read_bytes()).batch
     assert batch.accepted == 1
+    assert contact_of(batch.rows.get().lead).last_name == "Peña"
 
 
 def test_formulas_in_cells_are_text(as_charlie, tmp_path):
     batch = let_in(as_charlie, write(tmp_path, [row(comments='=HYPERLINK("http://evil.example")')]).read_bytes()).batch
     assert batch.accepted == 1
+    assert contact_of(batch.rows.get().lead).comments == '=HYPERLINK("http://evil.example")'
 
 
 # --- workers that die -------------------------------------------------------------------------------------------------
