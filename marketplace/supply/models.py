@@ -161,6 +161,7 @@ class Upload(models.Model):
     public_id = models.CharField(max_length=20, unique=True, default=new_id, editable=False)
     uploaded_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
     sha256 = models.CharField(max_length=64, help_text="of the file's bytes")
+    encoding = models.CharField(max_length=9, blank=True, help_text="how its text is to be read; empty if not known")
     options = models.JSONField(help_text="what staff chose: supplier, vertical, columns to keep")
     state = models.CharField(max_length=9, choices=State, default=State.PREVIEW)
     problem = models.CharField(
@@ -191,6 +192,9 @@ class Upload(models.Model):
             models.CheckConstraint(
                 condition=Q(state__in=["preview", "waiting", "running", "done", "refused", "cancelled"]),
                 name="supply_upload_state_known",
+            ),
+            models.CheckConstraint(
+                condition=Q(encoding__in=["", "utf-8-sig", "cp1252"]), name="supply_upload_encoding_known"
             ),
             models.CheckConstraint(condition=~Q(state="done") | Q(batch__isnull=False), name="supply_done_has_batch"),
             models.CheckConstraint(condition=~Q(state="refused") | ~Q(problem=""), name="supply_refused_says_why"),

@@ -85,8 +85,8 @@ class Withdrawn:
     kept="as long as the account, to know who did what",
     fields={
         "supply.Upload": (
-            *("public_id", "uploaded_by", "options", "state", "problem", "lines", "attempts", "claim", "claimed_at"),
-            *("available_at", "created_at"),
+            *("public_id", "uploaded_by", "encoding", "options", "state", "problem", "lines", "attempts", "claim"),
+            *("claimed_at", "available_at", "created_at"),
         ),
         "supply.Withdrawal": (
             *("batch", "reason", "made_by", "made_at", "withdrawn_at", "undone_by", "undone_at", "put_back_at"),

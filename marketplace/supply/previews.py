@@ -10,13 +10,13 @@ from marketplace.leads.verticals import label_of
 
 from . import intake, reading
 from .columns import FIELDS, may_be_kept, plain, read_header, unknown
-from .files import content_of
 from .intake import Fate
 from .models import Upload
 from .places import places
 from .reading import Row
 from .rules import Candidate, Rules, judge, verticals_by_word
 from .services import survey
+from .uploads import sheet_of
 
 FIRST_ROWS = 20
 SAMPLE_ROWS = 3
@@ -51,7 +51,7 @@ def preview(upload: Upload) -> Preview:
         FileRefused: it cannot be imported as a whole.
         Busy: see ``intake``.
     """
-    sheet = reading.look_at(content_of(upload.public_id))
+    sheet = sheet_of(upload)
     keep, verticals = upload.options["keep"], verticals_by_word()
     for_all = next((one for one in verticals.values() if one.slug == upload.options["vertical"]), None)
     columns = read_header(sheet.header, keep=keep, has_vertical=for_all is not None)

@@ -74,15 +74,17 @@ class Sheet:
     header: list[str] = field(default_factory=list)
 
 
-def look_at(path: Source) -> Sheet:
-    """Find out how to read the file at ``path``; reads its bytes and its header.
+def look_at(path: Source, *, sha256: str = "", encoding: str = "") -> Sheet:
+    """Find out how to read the file at ``path``; reads its bytes and its header. Who knows both its ``sha256`` and its
+    ``encoding`` from an earlier look, and that it cannot have changed since, has the header alone read.
 
     Raises:
         FileRefused: it cannot be read, is no text, too large, or has no header.
     """
     with _opened(path) as file:
         found = os.fstat(file.fileno())
-        sha256, encoding = _examine(file)
+        if not (sha256 and encoding):
+            sha256, encoding = _examine(file)
     plain = Sheet(path, found.st_size, found.st_mtime_ns, sha256, encoding, delimiter=",")
     sheets = [_with_header(replace(plain, delimiter=delimiter)) for delimiter in ",;\t"]
     best = max(sheets, key=lambda sheet: (recognised(sheet.header[:MAX_COLUMNS]), len(sheet.header)))

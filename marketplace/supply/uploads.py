@@ -89,6 +89,7 @@ def receive(staff: User, public_id: str, *, supplier: str, vertical: str) -> Upl
                 public_id=public_id,
                 uploaded_by=staff,
                 sha256=sheet.sha256,
+                encoding=sheet.encoding,
                 options=options,
                 available_at=now,
                 created_at=now,
@@ -98,6 +99,16 @@ def receive(staff: User, public_id: str, *, supplier: str, vertical: str) -> Upl
             raise
         other = Upload.objects.live().filter(sha256=sheet.sha256).first()
         raise AlreadyHere("This file is on its way in already.", upload=other) from None
+
+
+def sheet_of(upload: Upload) -> reading.Sheet:
+    """The file of ``upload`` and how to read it. What was found when it was received holds as long as it is there: it
+    is sealed, and an altered piece does not open. So a look at the first rows is as fast for 100 MB as for one.
+
+    Raises:
+        FileRefused: it is gone or damaged.
+    """
+    return reading.look_at(content_of(upload.public_id), sha256=upload.sha256, encoding=upload.encoding)
 
 
 def _is_live_already(error: IntegrityError) -> bool:
@@ -134,7 +145,7 @@ def start(upload: Upload, *, keep: list[str]) -> bool:
         return False
     if goes_on(upload):
         return _let_in(upload)
-    sheet = reading.look_at(content_of(upload.public_id))
+    sheet = sheet_of(upload)
     columns = read_header(sheet.header, keep=keep, has_vertical=bool(upload.options["vertical"]))
     upload.options = upload.options | {"keep": sorted(keep)}
     return _let_in(upload, _whose(sheet, columns, upload.options["supplier"]), unknown(sheet.header))
@@ -265,7 +276,7 @@ def _keep_rejects(upload: Upload, batch: ImportBatch) -> bool:
     """Seal the rows that did not go on sale, as they stand in the file, for whoever has to mend them."""
     if not batch.has_rejects:
         return False
-    sheet = reading.look_at(content_of(upload.public_id))
+    sheet = sheet_of(upload)
     columns = read_header(sheet.header, keep=upload.options["keep"], has_vertical=bool(upload.options["vertical"]))
     rows = beating(reading.rows(sheet), lambda: _say_alive(upload))
     with rejects_of(upload).create() as out:

@@ -8,10 +8,12 @@ from django.urls import reverse
 from marketplace.core import clock
 from marketplace.leads.models import Lead, LeadContact, Supplier, Suppression, Vertical
 from marketplace.leads.services import make_verticals
-from marketplace.supply import files
+from marketplace.supply import files, reading
 from marketplace.supply.models import ImportBatch, ImportRow, KeptColumn, Upload
 from marketplace.supply.services import import_file
 from marketplace.supply.tasks import tidy
+from privacy.vault import files as sealed_files
+from privacy.vault.files import PIECE
 
 from .files import let_in, on_disk, row, upload, without, write
 
@@ -159,6 +161,34 @@ def test_a_file_that_is_gone_or_damaged(as_charlie, tmp_path, uploads):
     path.unlink()
     assert "The uploaded file is gone." in as_charlie.get(url).text
     assert as_charlie.post(f"{url}cancel/").status_code == 302
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "cp1252"])
+def test_a_look_reads_no_more_than_the_first_rows(as_charlie, tmp_path, monkeypatch, encoding):
+    """However large the file is: it was read to its end once, when it came."""
+    rows = [row(last_name="Peña", supplier="Señor Supply"), *(row() for _ in range(4000))]
+    content = write(tmp_path, rows, encoding=encoding).read_bytes()
+    assert len(content) > 4 * PIECE
+    url = upload(as_charlie, content).url
+    opened, real = [], sealed_files.unseal_bytes
+
+    def unseal(*args, **kwargs):
+        opened.append(1)
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(sealed_files, "unseal_bytes", unseal)
+    monkeypatch.setattr(reading, "_examine", lambda file: 1 / 0)
+    page = as_charlie.get(url)
+    assert "Señor Supply" in page.text
+    assert len(opened) <= 5, "its first piece, for each separator and for the rows"
+    assert as_charlie.post(f"{url}start/").status_code == 302
+    assert len(opened) <= 15
+
+
+def test_one_that_was_received_before_that_was_noted(as_charlie, tmp_path):
+    url = upload(as_charlie, write(tmp_path, [row(supplier="Señor Supply")], encoding="cp1252").read_bytes()).url
+    Upload.objects.update(encoding="")
+    assert "Señor Supply" in as_charlie.get(url).text
 
 
 def test_strangers(client, alice, as_charlie, tmp_path):
