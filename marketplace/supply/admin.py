@@ -9,8 +9,11 @@ from django.utils.safestring import SafeString
 
 from marketplace.core import clock
 from marketplace.core.admin import ReadOnlyAdmin
+from marketplace.leads.models import Vertical
 
 from . import views, withdrawals
+from .columns import plain
+from .labels import in_words, label, with_header
 from .models import ImportBatch, ImportRow, Upload, Withdrawal
 from .uploads import rejects_file, why_no_rejects
 
@@ -100,7 +103,10 @@ class ImportBatchAdmin(ReadOnlyAdmin):
     @admin.display(description="Why rows did not go on sale")
     def reasons(self, batch: ImportBatch) -> str:
         counted = batch.rows.by_reason()
-        words = ((f"{times:,}", ImportRow.Outcome(outcome).label, reason) for outcome, reason, times in counted)
+        words = (
+            (f"{times:,}", ImportRow.Outcome(outcome).label, in_words(reason, batch.headers))
+            for outcome, reason, times in counted
+        )
         return format_html_join("", "{} × {}: {}<br>", words) or "Every row went on sale."
 
     @admin.display(description="Suppliers")
@@ -132,24 +138,33 @@ class ImportBatchAdmin(ReadOnlyAdmin):
 
     @admin.display(description="For rows that did not say")
     def for_the_rest(self, batch: ImportBatch) -> str:
-        return ", ".join(filter(None, (batch.options.get("supplier"), batch.options.get("vertical")))) or "nothing"
+        slug = batch.options.get("vertical", "")
+        vertical = Vertical.objects.filter(slug=slug).values_list("name", flat=True).first() if slug else ""
+        return ", ".join(filter(None, (batch.options.get("supplier"), vertical))) or "nothing"
 
     @admin.display(description="Columns kept as answers")
     def kept(self, batch: ImportBatch) -> str:
-        return ", ".join(batch.options.get("keep", ())) or "none"
+        names = map(plain, batch.options.get("keep", ()))
+        return ", ".join(with_header(label(name), batch.headers.get(name, "")) for name in names) or "none"
 
 
 @admin.register(ImportRow)
 class ImportRowAdmin(ReadOnlyAdmin):
     """What became of each row, by line. The values of a row are not kept."""
 
-    list_display = ["batch", "line", "outcome", "reason", "lead"]
+    list_display = ["batch", "line", "outcome", "why", "lead"]
     list_filter = ["outcome"]
+    fields = ["batch", "line", "outcome", "why", "lead"]
+    readonly_fields = ["why"]
     list_select_related = ["batch", "lead"]
     search_fields = ["=lead__public_id"]
     search_help_text = "Public id of a lead."
     show_full_result_count = False
     ordering = ["-batch", "line"]
+
+    @admin.display(description="Reason", ordering="reason")
+    def why(self, row: ImportRow) -> str:
+        return in_words(row.reason, row.batch.headers)
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
         """A batch links to its rows; as a filter at the side the batches would be too many."""

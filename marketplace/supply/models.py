@@ -30,6 +30,9 @@ class ImportBatch(models.Model):
 
     sha256 = models.CharField(max_length=64, unique=True, help_text="of the file's bytes")
     options = models.JSONField(default=dict, help_text="what staff chose: supplier, vertical, columns to keep")
+    headers = models.JSONField(
+        default=dict, help_text="what the columns that are read are called in the file, by our names for them"
+    )
     suppliers = models.JSONField(default=list, help_text="names of those whose rows were taken in")
     verticals = models.JSONField(
         "lines of business", default=list, help_text="names of those that rows were taken in for"

@@ -1,16 +1,16 @@
 """What would become of an uploaded file, before it is imported. Nothing is written, and no contact is shown."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
 from marketplace.core import clock
 from marketplace.leads.models import Supplier
-from marketplace.leads.verticals import label_of
 
 from . import intake, reading
-from .columns import FIELDS, may_be_kept, plain, read_header, unknown
+from .columns import may_be_kept, plain, read_header, unknown
 from .intake import Fate
+from .labels import headers_of, in_words, label, with_header, written
 from .models import Upload
 from .places import places
 from .reading import Row
@@ -25,23 +25,33 @@ SAMPLE_ROWS = 3
 @dataclass(frozen=True)
 class Unknown:
     """A column that means nothing to us. ``samples`` are values of it that would be public, without what might single
-    the person out; ``may_be_kept`` says whether its name allows it."""
+    the person out; ``words`` what it is called; ``may_be_kept`` says whether its name allows it."""
 
     name: str
+    words: str
     may_be_kept: bool
     is_kept: bool
     samples: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
+class First:
+    """One of the first rows: what would become of it, now, why, and the answers with what they are called."""
+
+    fate: Fate
+    why: str
+    answers: list[tuple[str, str]]
+
+
+@dataclass(frozen=True)
 class Preview:
     """The file as it would come in: ``recognised`` are its columns with what they are to us, ``left_out`` those in
-    place of which another one is read, ``rows`` the first rows with what would become of them, now."""
+    place of which another one is read. All stand under the names they have in the file."""
 
     recognised: list[tuple[str, str]]
     left_out: list[str]
     unknown: list[Unknown]
-    rows: list[Fate]
+    rows: list[First]
 
 
 def preview(upload: Upload) -> Preview:
@@ -61,23 +71,27 @@ def preview(upload: Upload) -> Preview:
     rules = Rules(columns, verticals, places(), clock.now(), for_all, suppliers, for_rest)
     names = unknown(sheet.header)
     read = {index: name for name, index in (columns.fields | columns.attributes).items()}
-    recognised = [
-        (plain(header), name if name in FIELDS else label_of(name))
-        for index, header in enumerate(sheet.header)
-        if (name := read.get(index)) and plain(header) not in names
-    ]
+    known = [(index, written(header)) for index, header in enumerate(sheet.header) if plain(header) not in ("", *names)]
+    headers = headers_of(columns, sheet.header)
     return Preview(
-        recognised=recognised,
-        left_out=[name for name in columns.ignored if name not in names],
+        recognised=[(header, label(read[index])) for index, header in known if index in read],
+        left_out=[header for index, header in known if index not in read],
         unknown=[_unknown(name, first, rules, sheet.header, is_kept=name in keep) for name in names],
-        rows=intake.foresee([judge(row, rules) for row in first]),
+        rows=[_first(fate, headers) for fate in intake.foresee([judge(row, rules) for row in first])],
     )
 
 
+def _first(fate: Fate, headers: Mapping[str, str]) -> First:
+    answers = fate.candidate.attributes if fate.candidate else {}
+    told = [(label(key), answer) for key, answer in answers.items()]
+    return First(fate, in_words(fate.reason, headers), told)
+
+
 def _unknown(name: str, first: Sequence[Row], rules: Rules, header: Sequence[str], *, is_kept: bool) -> Unknown:
+    words = with_header(label(name), next(written(one) for one in header if plain(one) == name))
     if not may_be_kept(name):
-        return Unknown(name, may_be_kept=False, is_kept=False)
+        return Unknown(name, words, may_be_kept=False, is_kept=False)
     columns = read_header(header, keep=[name], has_vertical=rules.vertical is not None)
     judged = (judge(row, replace(rules, columns=columns)) for row in first[:SAMPLE_ROWS])
     told = [one.attributes[name] for one in judged if isinstance(one, Candidate) and name in one.attributes]
-    return Unknown(name, may_be_kept=True, is_kept=is_kept, samples=tuple(dict.fromkeys(told)))
+    return Unknown(name, words, may_be_kept=True, is_kept=is_kept, samples=tuple(dict.fromkeys(told)))

@@ -11,6 +11,7 @@ from marketplace.leads.models import Supplier
 
 from . import intake, reading, values
 from .columns import Columns, read_header
+from .labels import headers_of
 from .models import ImportBatch
 from .places import places
 from .refusals import FileRefused, RowRejected
@@ -70,7 +71,7 @@ def import_file(
     options = {"supplier": supplier, "vertical": for_all.slug if for_all else "", "keep": sorted(keep)}
     # Reads the file to its end, so that one that is broken further down is refused before its first row is taken in.
     named, for_rest, last_line = survey(beating(reading.rows(sheet), beat), columns, supplier)
-    batch = _begin(sheet, options)
+    batch = _begin(sheet, options, headers_of(columns, sheet.header))
     suppliers = _make_suppliers(named)
     rules = Rules(columns, verticals, places(), batch.started_at, for_all, suppliers, for_rest)
     watch(last_line)
@@ -125,10 +126,10 @@ def _refuse_too_many(named: dict[str, str]) -> None:
             raise FileRefused(f"The column supplier names more than {MAX_NEW_SUPPLIERS} suppliers we do not know.")
 
 
-def _begin(sheet: reading.Sheet, options: dict[str, Any]) -> ImportBatch:
+def _begin(sheet: reading.Sheet, options: dict[str, Any], headers: dict[str, str]) -> ImportBatch:
     """The batch of this file: a new one, or the one that was cut off."""
     batch, _ = ImportBatch.objects.get_or_create(
-        sha256=sheet.sha256, defaults={"options": options, "started_at": clock.now()}
+        sha256=sheet.sha256, defaults={"options": options, "headers": headers, "started_at": clock.now()}
     )
     if batch.options != options:
         raise FileRefused(

@@ -1,11 +1,13 @@
 """Staff see what became of each file and row, never a value."""
 
+from html import unescape
+
 import pytest
 from django.urls import reverse
 
 from marketplace.supply.services import import_file
 
-from .files import row, write
+from .files import row, without, write
 
 
 @pytest.fixture
@@ -21,7 +23,7 @@ def test_it_works(client, charlie, batch):
     page = client.get(reverse("admin:supply_importbatch_change", args=[batch.pk])).content.decode()
     assert f"/admin/supply/importrow/?batch__id__exact={batch.pk}" in page
     page = client.get(reverse("admin:supply_importrow_changelist"), {"batch__id__exact": batch.pk}).content.decode()
-    assert "phone_1 is not a valid US phone number." in page
+    assert 'Phone (column "phone_1") is not a valid US phone number.' in unescape(page)
     assert "anary" not in page
 
 
@@ -82,4 +84,22 @@ def test_the_report_groups_the_reasons(client, charlie, zip_codes, tmp_path, dja
     client.force_login(charlie)
     with django_assert_max_num_queries(16):
         page = client.get(reverse("admin:supply_importbatch_change", args=[batch.pk])).text
-    assert "12 × Rejected: phone_1 is not a valid US phone number." in page
+    assert '12 × Rejected: Phone (column "phone_1") is not a valid US phone number.' in unescape(page)
+
+
+def test_the_report_says_what_was_chosen_in_words(client, charlie, zip_codes, tmp_path):
+    client.force_login(charlie)
+    path = write(tmp_path, [without("vertical", favourite_colour="green", Pool="yes")])
+    batch = import_file(path, vertical="auto-insurance", keep=["favourite_colour", "pool"]).batch
+    page = unescape(client.get(reverse("admin:supply_importbatch_change", args=[batch.pk])).text)
+    assert 'Favourite colour (column "favourite_colour"), Pool<' in page
+    assert "auto-insurance" not in page.partition('id="content"')[2]
+    assert batch.headers["pool"] == "Pool"
+
+
+def test_a_file_from_before_its_headers_were_noted(client, charlie, batch):
+    client.force_login(charlie)
+    batch.headers = {}
+    batch.save()
+    page = client.get(reverse("admin:supply_importbatch_change", args=[batch.pk])).text
+    assert "Rejected: Phone is not a valid US phone number." in page

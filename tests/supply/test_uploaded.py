@@ -1,6 +1,7 @@
 """Before anything comes in staff see what would, without a contact; afterwards how far it is."""
 
 from datetime import timedelta
+from html import unescape
 
 import pytest
 from django.urls import reverse
@@ -9,6 +10,8 @@ from marketplace.core import clock
 from marketplace.leads.models import Lead, LeadContact, Supplier, Suppression, Vertical
 from marketplace.leads.services import make_verticals
 from marketplace.supply import files, reading
+from marketplace.supply.columns import FIELDS
+from marketplace.supply.labels import LABELS_OF_FIELDS, in_words
 from marketplace.supply.models import ImportBatch, ImportRow, KeptColumn, Upload
 from marketplace.supply.services import import_file
 from marketplace.supply.tasks import tidy
@@ -48,10 +51,11 @@ def test_it_works(page, tmp_path):
     assert shown.status_code == 200
     text = shown.text.partition('id="content"')[2]
     for words in (
-        "Goes on sale", "Rejected: phone_1 is not a valid US phone number.", "On hold: No consent record",
-        "Rejected: The consent was revoked.", "Columbus, OH", "Auto insurance", "New Supply", "vehicle.count: 2",
+        "Goes on sale", 'Rejected: Phone (column "phone_1") is not a valid US phone number.',
+        "On hold: No consent record", "Rejected: The consent was revoked.",
+        "Columbus, OH", "Auto insurance", "New Supply", "Vehicles: 2",
     ):  # fmt: skip
-        assert words in text, words
+        assert words in unescape(text), words
     assert everything() == before, "a preview writes nothing"
     assert Lead.objects.get().status == "open", "not even what a row says about a consent"
 
@@ -77,13 +81,39 @@ def test_no_contact_is_shown(page):
     assert 'class="mask' in text
     assert "like two dogs" in text, "an answer that would be public is shown, to decide about"
     assert "agent" in text
-    assert "mail_2: left out, it looks personal" in text
+    assert "Mail 2: left out, it looks personal" in text
 
 
 def test_what_each_column_is_read_as(page):
-    text = page(row(**{"Cell Phone": "614-555-0188"})).text
-    assert '<th scope="row">postal_code</th><td>postal_code</td>' in text
-    assert "Left out, because another column says the same: cell_phone." in text
+    more = {"Zip  Code": "43215", "Cell Phone": "614-555-0188", "favourite_colour": "green"}
+    lines = [without("postal_code", **more), without("postal_code", **more, consent_text="")]
+    text = unescape(page(*lines).text)
+    assert '<th scope="row">Zip Code</th><td>ZIP code</td>' in text
+    assert '<th scope="row">vehicle.count</th><td>Vehicles</td>' in text
+    assert "Left out, because another column says the same: Cell Phone." in text
+    assert 'Favourite colour (column "favourite_colour"), like green' in text
+    assert "it takes consent wording (column" in text
+
+
+def test_every_column_has_a_label():
+    assert LABELS_OF_FIELDS.keys() == FIELDS.keys()
+
+
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        ("phone_1 is not a valid US phone number.", 'Phone (column "Cell") is not a valid US phone number.'),
+        ("state contradicts postal_code.", 'State contradicts ZIP code (column "plz").'),
+        ("vehicle.count is longer than 80 characters.", "Vehicles is longer than 80 characters."),
+        ("favourite_colour is longer than 80 characters.", "Favourite colour is longer than 80 characters."),
+        ("origin_site is not the name of a site.", "Site of origin is not the name of a site."),
+        ("No origin: it takes origin_site.", "No origin: it takes site of origin."),
+        ("The row has 3 cells, the header 4.", "The row has 3 cells, the header 4."),
+        ("", ""),
+    ],
+)
+def test_reasons_in_the_words_of_staff(reason, words):
+    assert in_words(reason, {"phone_1": "Cell", "postal_code": "plz", "state": "state"}) == words
 
 
 def test_ticks_are_remembered_for_the_supplier(as_charlie, tmp_path):
