@@ -144,7 +144,7 @@ def test_the_way_through(stack, facts, open_browser, javascript):
         {"name": "Ana Canary.csv", "mimeType": "text/csv", "buffer": content.encode()}
     )
     page.get_by_role("button", name="Upload and look at it").click()
-    page.get_by_label(re.compile("pets")).check()
+    page.get_by_label(re.compile("Pets")).check()
     page.get_by_role("button", name="Import the file").click()
     page.wait_for_url(re.compile(r"/\d+/change/"), timeout=60_000)  # the page looks again by itself
     with page.expect_download() as download:
