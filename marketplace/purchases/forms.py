@@ -191,7 +191,7 @@ class NextCallForm(forms.Form):
     def __init__(self, *args: Any, member: User, lead: Lead, planned: datetime | None = None, **kwargs: Any) -> None:
         self.zone = zone_of(member)
         self.zone_there = ZoneInfo(lead.time_zone) if lead.time_zone else self.zone
-        if planned is not None:
+        if planned is not None and planned > clock.now():  # what has passed could not be saved again
             kwargs["initial"] = {"at": planned.astimezone(self.zone).replace(tzinfo=None)}
         super().__init__(*args, **kwargs)
         self.fields["at"].help_text = f"Your time, {self.zone} ({clock.now().astimezone(self.zone):%Z})."

@@ -108,7 +108,7 @@ def postal_code(text: str) -> str:
     """A ZIP code of five digits; the leading zeros that spreadsheets drop are put back, ZIP+4 is cut."""
     found = _ZIP.fullmatch(text)
     if found is None:
-        raise RowRejected("postal_code is not a ZIP code.")
+        raise RowRejected("postal_code is not five digits.")
     return found[1].zfill(5)
 
 

@@ -72,6 +72,16 @@ def test_tomorrow_morning_is_the_members_if_we_do_not_know_where_the_person_is(a
     assert planned() == datetime(2026, 11, 26, 14, 0, tzinfo=UTC)
 
 
+def test_a_plan_that_has_passed_does_not_stand_in_the_form(as_alice, mine):
+    """Saved as it stands, it would be refused."""
+    plan_call(mine, NOW + timedelta(minutes=5))
+    field = 'value="2026-11-25T10:05"'
+    page = reverse("purchases:my_lead", args=[mine.public_id])
+    assert field in as_alice.get(page).text
+    with time_machine.travel(NOW + timedelta(minutes=6), tick=False):
+        assert field not in as_alice.get(page).text
+
+
 def test_it_is_cleared(as_alice, mine):
     plan_call(mine, NOW)
     assert "No call is planned any more." in text_of(as_alice.post(url(mine), {"when": "never"}, follow=True))

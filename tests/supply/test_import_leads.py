@@ -305,7 +305,7 @@ def test_of_two_columns_that_mean_the_same_the_usual_one_is_read(tmp_path):
         ({"email": "a@b"}, "email is not a valid address."),
         ({"email": "a b@example.com"}, "email is not a valid address."),
         ({"email": "x" * 250 + "@example.com"}, "email is longer than 254 characters."),
-        ({"postal_code": "ABCDE"}, "postal_code is not a ZIP code."),
+        ({"postal_code": "ABCDE"}, "postal_code is not five digits."),
         ({"postal_code": "99999"}, "postal_code does not exist."),
         ({"postal_code": "00901", "state": ""}, "postal_code is not in one of the 50 states or DC."),
         ({"postal_code": "09012", "state": ""}, "postal_code is not in one of the 50 states or DC."),
