@@ -78,13 +78,13 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django_permissions_policy.PermissionsPolicyMiddleware",
-    "marketplace.core.middleware.refuse_long_addresses",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "marketplace.core.middleware.refuse_long_addresses",
     "marketplace.core.middleware.keep_signed_in_pages_private",
     "marketplace.core.middleware.answer_refusals",
     "allauth.account.middleware.AccountMiddleware",
@@ -162,8 +162,8 @@ CACHES["default"] = (
     else CACHES["database"]
 )
 
-# Parts of pages that are the same for many, in the memory of each process: what they say is in their key, so that none
-# is ever out of date. Nothing of a person is in them, and no words that somebody typed.
+# Parts of pages that are the same for many, in the memory of each process: all that they say and that can change is in
+# their key, so that none is ever out of date. Nothing of a person is in them, and nothing that somebody typed.
 CACHES["fragments"] = {
     "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
     "LOCATION": "fragments",

@@ -41,6 +41,6 @@ def without(given: QueryDict, name: str, value: str = "") -> str:
 
 def changed(given: QueryDict, name: str, *values: str) -> str:
     """The query string with these ``values`` of the parameter ``name`` instead of its own; on its first page."""
-    changed = QueryDict(without(given, name), mutable=True)
-    changed.setlist(name, list(values))
-    return canonical(changed).urlencode()
+    query = QueryDict(without(given, name), mutable=True)
+    query.setlist(name, list(values))
+    return canonical(query).urlencode()

@@ -204,9 +204,9 @@ class CatalogueForm(forms.Form):
 
     @property
     def is_common(self) -> bool:
-        """Whether it holds choices only that others make too, and no words that somebody typed: what is drawn for it
-        may be shown to others."""
-        return not self.errors and not self.cleaned_data["place"]
+        """Whether it holds choices only that others make too, and no words or amounts that somebody typed: what is
+        drawn for it may be shown to others."""
+        return not self.errors and self._among() is not None
 
     @property
     def has_wrong_filter(self) -> bool:

@@ -1,6 +1,6 @@
 """Listing, claiming, repricing and opening leads."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -182,6 +182,11 @@ def revoke_consents(moments: Mapping[int, datetime]) -> None:
     for lead_id, at in moments.items():
         Consent.objects.filter(lead=lead_id, revoked_at=None).update(revoked_at=at)
     leads.filter(status__in=(Lead.Status.OPEN, Lead.Status.HELD)).update(status=Lead.Status.WITHDRAWN)
+
+
+def note_buyers_told(consents: Iterable[int]) -> None:
+    """Every buyer knows that these consents (by primary key) were taken back."""
+    Consent.objects.revocations_to_tell().filter(pk__in=list(consents)).update(buyers_told_at=clock.now())
 
 
 def suppress(person: Mapping[str, str], *, at: datetime) -> None:

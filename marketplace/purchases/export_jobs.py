@@ -134,10 +134,10 @@ def _write(export: Export) -> bool:
         path_of(export).unlink(missing_ok=True)
         return False
     except Exception as error:
-        path_of(export).unlink(missing_ok=True)
         log.warning("export failed", id=export.public_id, attempt=export.attempts, problem=type(error).__name__)
-        with suppress(_GivenUp):
+        with suppress(_GivenUp):  # also if the row says that it is ready, and only the answer was lost
             _put_back(export, error)
+            path_of(export).unlink(missing_ok=True)
         if isinstance(error, SoftTimeLimitExceeded):  # of the job: this worker has to end
             raise
         return False
@@ -152,7 +152,8 @@ def _put_back(export: Export, error: Exception) -> None:
     elif isinstance(error, xlsx_export.TooManyRows):
         _update(export, state=State.FAILED, problem=Problem.TOO_MANY_ROWS, finished_at=clock.now())
     elif export.attempts < MAX_ATTEMPTS:
-        _update(export, state=State.WAITING, available_at=clock.now() + PAUSES[export.attempts - 1])
+        pause = PAUSES[export.attempts - 1]
+        _update(export, state=State.WAITING, rows_done=0, available_at=clock.now() + pause)
     else:
         _update(export, state=State.FAILED, problem=Problem.BROKE_OFF, finished_at=clock.now())
 

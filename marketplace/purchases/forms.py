@@ -99,6 +99,7 @@ class MyLeadsForm(forms.Form):
                 "class": "input",
                 "autocomplete": "off",
                 "placeholder": "Name, phone, city or note",
+                "aria-describedby": "how-search",
             }
         ),
     )

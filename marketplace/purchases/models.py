@@ -345,7 +345,7 @@ class Export(models.Model):
         @property
         def most_rows(self) -> int | None:
             """How many a file may have; None if any number."""
-            return xlsx_export.MOST_ROWS if self == "xlsx" else None
+            return xlsx_export.MOST_ROWS if self == Export.Format.XLSX else None
 
     class State(models.TextChoices):
         WAITING = "waiting", "Waiting"

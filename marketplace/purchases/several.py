@@ -72,6 +72,7 @@ def confirmation(buyer: User, chosen: Selection, *, seen: Mapping[str, int] | No
     return {
         "chosen": chosen,
         "owned": owned,
+        "orders": {purchase.order_id for purchase in owned},
         "ordered": max(owned, key=lambda purchase: purchase.pk, default=None),
         "offer": offer,
         "form": BuySeveralForm.of(offer),

@@ -70,7 +70,7 @@ def in_words(reason: str, headers: Mapping[str, str]) -> str:
 
     def say(found: re.Match[str]) -> str:
         name, words = found[0], label(found[0])
-        if found.start() and words[1:2].islower():
+        if found.start() and words[1:].islower():
             words = words[0].lower() + words[1:]
         return with_header(words, headers.get(name, ""))
 

@@ -46,7 +46,7 @@ _SIGNATURES = {
 }
 _ZIP = b"PK\x03\x04"
 _ZIP_NAME = 30  # where in an archive the name of its first file begins
-# What stands first in them tells workbooks from other archives; nothing is unpacked.
+# What stands first in them tells the files of office programs from other archives; nothing is unpacked.
 _OFFICE = (b"[Content_Types].xml", b"_rels/", b"docProps/", b"xl/")
 _OPEN_DOCUMENT = b"mimetypeapplication/vnd.oasis.opendocument"
 
@@ -186,9 +186,9 @@ def _refuse_known_formats(start: bytes) -> None:
 
 def _refuse_archive(first_name: bytes) -> None:
     if first_name.startswith(_OFFICE):
-        raise FileRefused(f"The file is an Excel workbook (XLSX), not a CSV file. {_SAVE}")
+        raise FileRefused(f"The file is an Excel workbook (XLSX) or the like, not a CSV file. {_SAVE}")
     if first_name.startswith(_OPEN_DOCUMENT):
-        raise FileRefused(f"The file is an OpenDocument sheet (ODS), not a CSV file. {_SAVE}")
+        raise FileRefused(f"The file is an OpenDocument sheet (ODS) or the like, not a CSV file. {_SAVE}")
     raise FileRefused(f"The file is a ZIP archive, not a CSV file, whatever its name says. {_UNPACK}")
 
 

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from itertools import chain
 from typing import Any
 
+from celery.exceptions import SoftTimeLimitExceeded
 from django.db import IntegrityError, transaction
 from django.db.models import F
 
@@ -218,6 +219,8 @@ def _run(upload: Upload, seconds: float) -> None:
     except Exception as error:
         log.error("import broke off", id=upload.public_id, exc_info=error)
         _write(upload, state=State.WAITING, available_at=clock.now() + PAUSE)
+        if isinstance(error, SoftTimeLimitExceeded):  # of the job: this worker has to end
+            raise
     else:
         until_when = clock.now() + REJECTS_KEPT if has_rejects else None
         _end(upload, state=State.DONE, batch=batch, rejects_until=until_when)

@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Collection
 
+from celery.exceptions import SoftTimeLimitExceeded
 from django.db.models import F, Max
 
 from accounts.models import User
@@ -96,6 +97,8 @@ def finish_all() -> int:
             if _portion(withdrawal_id):
                 portions += 1
                 unfinished.append(withdrawal_id)
+        except SoftTimeLimitExceeded:  # about the worker, not the withdrawal
+            raise
         except Exception as error:
             log.error("withdrawal broke off", id=withdrawal_id, exc_info=error)
     if unfinished:

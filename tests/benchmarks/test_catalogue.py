@@ -72,7 +72,9 @@ def fetch(port: int, path: str, seconds: float) -> float:
     number, end = 0, time.perf_counter() + seconds
     with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=30)) as connection:
         while time.perf_counter() < end:
-            connection.request("GET", path.format(next(NUMBERS)), headers={"X-Forwarded-Proto": "https", "Host": "127.0.0.1"})
+            connection.request(
+                "GET", path.format(next(NUMBERS)), headers={"X-Forwarded-Proto": "https", "Host": "127.0.0.1"}
+            )
             answer = connection.getresponse()
             answer.read()
             assert answer.status == 200, (path, answer.status)

@@ -105,7 +105,7 @@ def test_a_lead_that_is_gone_says_so_and_shows_similar_ones(client, bob, state):
     assert buttons == (0 if state else 1)
 
 
-def test_similar_ones_are_the_newest_and_say_whose_they_are(as_alice, alice):
+def test_of_similar_ones_at_one_price_the_newest_are_shown_and_say_whose_they_are(as_alice, alice):
     lead, *others = [make_lead(buyers=2) for _ in range(9)]
     Lead.objects.filter(pk=lead.pk).update(status=Lead.Status.WITHDRAWN)
     purchase = buy_lead(alice, others[5], price_seen=others[5].price_cents, key=new_key())

@@ -69,14 +69,23 @@ def test_many_are_told_in_portions(alice, monkeypatch):
     assert not Consent.objects.revocations_to_tell().exists()
 
 
-def test_what_failed_is_told_the_next_time(alice, taken_back, monkeypatch):
-    def fail(purchase):
-        raise RuntimeError
+def test_one_that_fails_stops_no_other_and_is_told_the_next_time(alice, taken_back, monkeypatch):
+    monkeypatch.setattr(revocations, "AT_ONCE", 2)
+    others = [bought(alice).lead_id for _ in range(4)]
+    revoke_consents(dict.fromkeys(others, clock.now()))
+    real = emails.consent_taken_back
 
-    with monkeypatch.context() as broken, pytest.raises(RuntimeError):
+    def fail(purchase):
+        if purchase == taken_back:
+            raise RuntimeError
+        real(purchase)
+
+    with monkeypatch.context() as broken:
         broken.setattr(emails, "consent_taken_back", fail)
-        tell_of_revocations()
+        assert tell_of_revocations() == 4
+    assert Consent.objects.revocations_to_tell().get() == taken_back.lead.consent
     assert tell_of_revocations() == 1
+    assert not Consent.objects.revocations_to_tell().exists()
 
 
 def test_every_buyer_of_a_shared_lead_is_told(alice, bob):

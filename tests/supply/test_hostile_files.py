@@ -60,7 +60,10 @@ REFUSED = {
     "a NUL byte": (HEADER + b"\n" + GOOD + b"\0\n", "holds NUL bytes"),
     "neither encoding": (HEADER + b"\n\xff\x81\n", "neither in UTF-8 nor in Windows-1252"),
     "control characters": (b"first_name\x07,phone_1\n", "holds control characters"),
-    "a workbook": (workbook(), "an Excel workbook (XLSX), not a CSV file. Open it in your spreadsheet program"),
+    "a workbook": (
+        workbook(),
+        "(XLSX) or the like, not a CSV file. Open it in your spreadsheet program",
+    ),
     "one as Excel writes it": (zipped("[Content_Types].xml", "xl/workbook.xml"), "an Excel workbook (XLSX)"),
     "half a workbook": (workbook()[:200], "an Excel workbook (XLSX)"),
     "an OpenDocument sheet": (zipped("mimetype", "content.xml"), "an OpenDocument sheet (ODS)"),

@@ -244,11 +244,11 @@ def test_the_time_counts_from_the_first_row(as_charlie, tmp_path, monkeypatch):
     real = services.survey
 
     def slow(*args):
-        time.sleep(1.5)
+        time.sleep(3.5)
         return real(*args)
 
     monkeypatch.setattr(services, "survey", slow)
-    monkeypatch.setattr(uploads, "RUN_SECONDS", 1)
+    monkeypatch.setattr(uploads, "RUN_SECONDS", 3)
     tasks.work()
     assert Upload.objects.get().state == "done", "in one go"
 
@@ -355,7 +355,7 @@ def work_that_takes_longer_than_a_worker_is_given_up_for_dead(monkeypatch) -> li
     """A file is read to its end, its one row comes in, and its rejects are written, a second for each; meanwhile
     another worker looks for files whose worker is dead. What it found."""
     monkeypatch.setattr(services, "ROWS_AT_ONCE", 1)
-    monkeypatch.setattr(uploads, "LOST_AFTER", timedelta(seconds=0.5))
+    monkeypatch.setattr(uploads, "LOST_AFTER", timedelta(seconds=1.5))
     done, real = threading.Event(), reading.rows
 
     def slow(sheet):

@@ -62,7 +62,8 @@ def _unknown(request: HttpRequest) -> HttpResponse:
 def _confirm(request: HttpRequest, buyer: User, lead: Lead) -> HttpResponse:
     mine = Purchase.objects.for_user(buyer).filter(lead=lead).first()
     if mine is not None:  # also who goes back to the form after buying
-        messages.info(request, "You have bought this lead already. Nothing was charged again.")
+        if request.method == "GET":
+            messages.info(request, "You have bought this lead already. Nothing was charged again.")
         return redirect("purchases:my_lead", mine.public_id)
     try:
         offer = services.offer_lead(buyer, lead)
