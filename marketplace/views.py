@@ -29,7 +29,7 @@ from marketplace.core.origin import refuse_foreign
 from marketplace.core.refusals import TooMany
 from marketplace.core.transactions import is_away
 from marketplace.leads import pricing
-from marketplace.leads.facets import COUNTED
+from marketplace.leads.facets import COUNTED, counted_before
 from marketplace.leads.models import Lead, Vertical
 from marketplace.mail.models import OutgoingEmail
 from marketplace.wallet import gateway
@@ -48,7 +48,7 @@ def home(request: HttpRequest) -> HttpResponse:
     on_sale = Lead.objects.on_sale()
     context = {
         "leads": on_sale.select_related("vertical").order_by("-listed_at", "-id")[:3],
-        "on_sale": _counted(on_sale),
+        "on_sale": on_sale_now.said if (on_sale_now := counted_before({})) else _counted(on_sale),
         "listed_today": _counted(on_sale.filter(listed_at__gte=clock.now() - timedelta(days=1))),
         "verticals": Vertical.objects.all(),
         "minimum_deposit": MINIMUM_CENTS,

@@ -131,7 +131,7 @@ class CatalogueForm(forms.Form):
         max_length=80,
         widget=forms.TextInput(
             attrs={
-                **SENT_AT_ONCE,
+                **IN_SEARCH,
                 "class": "input",
                 "type": "search",
                 "autocomplete": "off",
@@ -144,6 +144,7 @@ class CatalogueForm(forms.Form):
         required=False,
         choices=[("" if miles == DEFAULT_MILES else str(miles), f"within {miles} miles") for miles in MILES],
         widget=forms.Select(attrs=SENT_AT_ONCE),
+        error_messages={"invalid_choice": "Choose one of the distances."},
     )
     age = forms.ChoiceField(
         label="Age", required=False, choices=[("", "Any age"), *AGE_CHOICES], widget=forms.RadioSelect

@@ -33,6 +33,7 @@ HEADER = (
     "consent_sha256",
     "certificate_url",
     "consent_revoked_at",
+    "do_not_call",
     "notes",
     "calls",
     "last_call_at",
@@ -51,7 +52,8 @@ def rows(purchases: PurchaseQuerySet) -> Iterator[list[Cell]]:
     Phones are written as ``(614) 555-0142``, not in E.164: a cell that starts with "+" would be computed by a
     spreadsheet or need a leading apostrophe, which diallers refuse. A contact that cannot be opened is "unavailable".
     """
-    loaded = purchases.with_calls().select_related("lead__vertical", "lead__contact", "lead__consent__wording")
+    loaded = purchases.select_related("lead__vertical", "lead__contact", "lead__consent__wording")
+    loaded = loaded.with_wishes().with_calls()
     loaded = loaded.prefetch_related(Prefetch("notes", Note.objects.kept().order_by("id"))).order_by("-id")
     last = None
     while True:
@@ -65,7 +67,7 @@ def rows(purchases: PurchaseQuerySet) -> Iterator[list[Cell]]:
 
 
 def _cells(purchase: Any) -> list[Cell]:
-    """One line; ``purchase`` comes with what ``with_calls`` adds."""
+    """One line; ``purchase`` comes with what ``with_wishes`` and ``with_calls`` add."""
     lead, contact, consent = purchase.lead, open_contact(purchase), purchase.lead.consent
     return [
         lead.public_id,
@@ -89,10 +91,11 @@ def _cells(purchase: Any) -> list[Cell]:
         consent.wording.sha256 if consent else "",
         consent.certificate_url if consent else "",
         consent.revoked_at if consent else None,
+        "" if purchase.may_be_called else "yes",
         "\n".join(note.text for note in purchase.notes.all()),
         purchase.calls_made,
         purchase.last_called_at,
         CallAttempt.Outcome(purchase.last_outcome).label if purchase.last_outcome else "",
-        purchase.next_call_at,
+        purchase.planned_call,
         purchase.dnc_checked_on,
     ]

@@ -5,6 +5,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from django import forms
+from django.core.validators import MaxLengthValidator
 from django.utils.http import urlencode
 
 from accounts.members import zone_of
@@ -261,13 +262,16 @@ class DncCheckForm(forms.Form):
         return data
 
 
+MOST_LETTERS = Note._meta.get_field("text").max_length or 0
+
+
 class NoteForm(forms.Form):
     """A note only its writer sees, and the key made with the form."""
 
     text = forms.CharField(
         label="New note",
-        help_text="Only you see it.",
-        max_length=Note._meta.get_field("text").max_length,
+        help_text=f"Only you see it. At most {MOST_LETTERS:,} characters.",
+        validators=[MaxLengthValidator(MOST_LETTERS)],  # no maxlength: what is pasted would be cut without a word
         widget=forms.Textarea(attrs={"rows": 3}),
         error_messages={"required": "Write something first."},
     )

@@ -199,6 +199,12 @@ class Purchase(models.Model):
         return not (self.is_revoked or self.asked_not_to_call)
 
     @property
+    def is_call_time(self) -> bool:
+        """Whether it is a time to call where the person is, as far as we know."""
+        there = call_time(self.lead)
+        return there is None or there.is_open
+
+    @property
     def planned_call(self) -> datetime | None:
         """When the buyer means to call, if the person may still be called."""
         return self.next_call_at if self.may_be_called else None

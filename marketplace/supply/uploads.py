@@ -26,6 +26,7 @@ from privacy.vault.sealing import CannotOpen
 from . import reading, values
 from .columns import Columns, may_be_kept, read_header, unknown
 from .files import content_of, delete_strays, rejects_of
+from .labels import in_words
 from .models import ImportBatch, ImportRow, KeptColumn, Upload
 from .refusals import FileRefused, RowRejected
 from .services import ROWS_AT_ONCE, beating, import_file
@@ -81,6 +82,8 @@ def receive(staff: User, public_id: str, *, supplier: str, vertical: str) -> Upl
         raise AlreadyHere("This file was imported before. Nothing was changed.", batch=begun)
     options = begun.options if begun else {"supplier": supplier, "vertical": vertical, "keep": []}
     columns = read_header(sheet.header, has_vertical=bool(options["vertical"]))
+    if next(reading.rows(sheet), None) is None:
+        raise FileRefused("The file has no row below its header.")
     if begun is None:
         options["keep"] = _kept_before(_whose(sheet, columns, supplier), unknown(sheet.header))
     now = clock.now()
@@ -293,7 +296,8 @@ def _rejects(rows: Iterator[reading.Row], columns: Columns, batch: ImportBatch) 
     places = columns.fields | columns.attributes
     for line, outcome, reason in _told(batch):
         row = next(row for row in rows if row.line == line)
-        yield [line, ImportRow.Outcome(outcome).label, reason, *_without_identity_number(row.cells, reason, places)]
+        told = in_words(reason, batch.headers)
+        yield [line, ImportRow.Outcome(outcome).label, told, *_without_identity_number(row.cells, reason, places)]
 
 
 def _told(batch: ImportBatch) -> Iterator[tuple[int, str, str]]:

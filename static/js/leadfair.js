@@ -24,8 +24,22 @@ document.addEventListener("keydown", (event) => {
 
 // A list that was exchanged in place says how many it found, and the keyboard goes on from there.
 document.addEventListener("htmx-after-swap", () => {
+  document.querySelector("#no-answer")?.setAttribute("hidden", "");
   const found = document.querySelector("#found");
   const said = document.querySelector("#said");
   if (found && said && said.textContent !== found.textContent.trim()) said.textContent = found.textContent.trim();
   if (document.activeElement === document.body) document.querySelector("#catalogue h1")?.focus();
+});
+
+// A place is looked for when its box is left. Not by "change", which also comes before the form is sent in another way.
+document.addEventListener("focusout", (event) => {
+  const box = event.target;
+  if (box.name !== "place" || box.value.trim() === box.defaultValue.trim()) return;
+  if (event.relatedTarget?.type !== "submit") box.form?.requestSubmit();
+});
+
+// Without a connection the list stays as it was, and the filters say something else: that must not go unnoticed.
+document.addEventListener("htmx-error", (event) => {
+  const notice = document.querySelector("#no-answer");
+  if (notice && event.detail?.error?.name !== "AbortError") notice.hidden = false;
 });

@@ -70,6 +70,34 @@ def test_distance_and_order_keep_the_place(page):
     expect(page).to_have_url(re.compile(r"\?vertical=solar&place=Columbus%2C\+OH&miles=100&sort=price$"))
 
 
+def test_a_place_is_looked_for_when_its_box_is_left(page):
+    seen = watch(page)
+    box = page.get_by_label("Near")
+    box.fill("43215")
+    box.press("Tab")
+    expect(page).to_have_url(re.compile(r"\?place=43215$"))
+    box.fill("Columbus, OH")
+    box.press("Enter")
+    expect(page).to_have_url(re.compile(r"\?place=Columbus%2C\+OH$"))
+    box.fill("43004")
+    page.get_by_role("button", name="Search").click()
+    expect(page).to_have_url(re.compile(r"\?place=43004$"))
+    assert seen["complaints"] == [], "none was sent twice"
+
+
+def test_without_a_connection_the_list_says_so(page):
+    notice = page.get_by_text("The list could not be loaded")
+    expect(notice).to_be_hidden()
+    page.context.set_offline(True)
+    page.get_by_role("checkbox", name=re.compile("^Solar")).check()
+    expect(notice).to_be_visible()
+    page.context.set_offline(False)
+    page.get_by_role("checkbox", name=re.compile("^Roofing")).check()
+    expect(page.locator(".chip")).to_have_count(2)
+    expect(notice).to_be_hidden()
+    page.seen["complaints"].clear()  # of the connection
+
+
 def test_leaving_for_a_page_that_is_not_ours_leaves_nothing_in_the_console(open_browser):
     """Chromium reports an error there if pages ask for transitions, and no script of ours can catch it."""
     page = open_browser(javascript=True).new_page()
@@ -94,6 +122,7 @@ def test_the_slash_goes_to_the_search_unless_turned_off(page):
     assert page.evaluate("document.activeElement.name") == "place"
     page.keyboard.type("43215/")
     assert page.locator("[name=place]").input_value() == "43215/", "in a box it is a letter"
+    page.locator("[name=place]").fill("")
     page.get_by_label("The key / goes to the search").uncheck()
     page.reload()
     page.keyboard.press("/")

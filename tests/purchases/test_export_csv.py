@@ -2,13 +2,17 @@
 
 import csv
 import io
+from datetime import timedelta
 
 import pytest
 from django.urls import reverse
 
+from marketplace.core import clock
 from marketplace.leads.models import LeadContact
 from marketplace.purchases import exports
+from marketplace.purchases.calls import log_call, plan_call
 from marketplace.purchases.notes import add_note
+from marketplace.purchases.services import new_key
 from marketplace.purchases.stages import set_stage
 from tests.core.test_csv_export import FORMULAS
 from tests.people import give
@@ -51,6 +55,17 @@ def test_it_works(as_alice, alice, purchase):
     assert row["consent_page"] == "https://quotes.example.net/auto"
     assert row["consent_sha256"] == purchase.lead.consent.wording.sha256
     assert row["notes"] == "call after six\nhas two cars"
+
+
+def test_who_may_not_be_called_is_marked_and_has_no_planned_call(as_alice, alice, purchase):
+    asked, other = bought(alice, first_name="Ada"), purchase
+    for one in (asked, other):
+        plan_call(one, clock.now() + timedelta(hours=1))
+    log_call(asked, "asked_not", key=new_key())
+    rows = {row["first_name"]: row for row in read(as_alice.get(URL))}
+    assert (rows["Ada"]["do_not_call"], rows["Ada"]["next_call_at"]) == ("yes", "")
+    assert rows["Priya"]["do_not_call"] == ""
+    assert rows["Priya"]["next_call_at"]
 
 
 def test_the_filter_of_the_list_applies(as_alice, alice, purchase):

@@ -26,6 +26,12 @@ def table(answer) -> list[list[str]]:
     return list(csv.reader(io.StringIO(answer.getvalue().decode("utf-8-sig"))))
 
 
+NO_RECORD = (
+    'No consent record: it takes consent wording (column "consent_text"), time of the consent (column "consent_at") '
+    'and page of the consent (column "consent_page").'
+)
+
+
 def test_it_works(as_charlie, charlie, tmp_path, uploads):
     first = row(last_name="Canary")
     bad = row(phone_1="12", last_name="Canary", comments="line one\nline two", pets="2")
@@ -41,8 +47,8 @@ def test_it_works(as_charlie, charlie, tmp_path, uploads):
     header, *rows = table(answer)
     assert header == ["line", "outcome", "reason", *first, "pets"]
     assert [one[:3] for one in rows] == [
-        ["3", "Rejected", "phone_1 is not a valid US phone number."],
-        ["5", "On hold", "No consent record: it takes consent_text, consent_at and consent_page."],
+        ["3", "Rejected", 'Phone (column "phone_1") is not a valid US phone number.'],
+        ["5", "On hold", NO_RECORD],
         ["6", "Duplicate", "The same phone or email is on line 2, asked for within 90 days."],
     ]
     assert rows[0][3:] == list(bad.values())

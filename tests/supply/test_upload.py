@@ -65,6 +65,9 @@ def test_a_hostile_file_is_refused_and_nothing_is_left(as_charlie, name):
 
 def test_an_empty_file_and_none(as_charlie):
     assert "The file is empty." in upload(as_charlie, b"").text
+    answer = upload(as_charlie, HEADER + b"\n")
+    assert (answer.status_code, on_disk()) == (422, [])
+    assert "The file has no row below its header." in answer.text
     answer = as_charlie.post(PAGE, {"supplier": "Canary Leads"})
     assert answer.status_code == 422
     assert "Choose a file." in answer.text
