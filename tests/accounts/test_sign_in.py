@@ -43,8 +43,8 @@ def test_ticked_it_stays(visitor, alice):
 @pytest.mark.parametrize("box", [{}, {"remember": "on"}])
 def test_two_weeks_later_it_is_over_however_often_one_came(visitor, alice, box):
     """They count from signing in; Django would begin anew with everything the session has to keep."""
-    start = clock.now()
     visitor.post(SIGN_IN, {"login": alice.email, "password": PASSWORD} | box)
+    start = clock.now()
     for days, is_in in ((6, True), (13, True), (14.1, False)):
         with time_machine.travel(start + timedelta(days=days), tick=False):
             assert (visitor.get(reverse("accounts:profile")).status_code == 200) == is_in
