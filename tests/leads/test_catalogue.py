@@ -225,7 +225,7 @@ def test_a_bad_value_is_marked_and_kept(client, stock, query, field, kept):
         assert f'id="id_{field}_error"' in page
 
 
-@pytest.mark.parametrize("query", ["place=43215", "min=Zelda", "sort=Zelda"])
+@pytest.mark.parametrize("query", ["place=43215", "min=Zelda", "sort=Zelda", "min=12.34"])
 def test_nothing_of_a_person_is_kept_for_others(as_alice, alice, query):
     """No words that somebody typed, not what a member owns, nor the states of the license."""
     ZipCode.objects.create(code="43215", city="Columbus", state="OH", latitude=39.96, longitude=-83.0)
@@ -236,8 +236,26 @@ def test_nothing_of_a_person_is_kept_for_others(as_alice, alice, query):
         as_alice.get(address, follow=True)
     kept = "".join(pickle.loads(piece) for piece in caches["fragments"]._cache.values())
     assert other.public_id in kept
-    for text in ("43215", "Zelda", bought.public_id, mine.public_id, "state=WY"):
+    for text in ("43215", "Zelda", "12.34", bought.public_id, mine.public_id, "state=WY"):
         assert text not in kept
+
+
+def test_every_page_of_a_list_shares_its_parts(client, db):
+    """Nobody can push out what is kept by asking for pages that are not there."""
+    make_lead()
+    client.get(f"{URL}?view=map")
+    kept = set(caches["fragments"]._cache)
+    for number in range(3):
+        client.get(f"{URL}?view=map&after={number}_x")
+    assert set(caches["fragments"]._cache) == kept
+
+
+def test_a_lead_is_no_longer_fresh_once_its_band_is_another(client, db):
+    """Though its price and its age in words stay as they were."""
+    lead = make_lead(price_cents=500, hours_old=25)
+    for band, is_fresh in ((0, True), (1, False)):
+        Lead.objects.filter(pk=lead.pk).update(age_band=band)
+        assert ("t-age fresh" in client.get(URL).text) == is_fresh
 
 
 def test_a_mistake_in_the_search_does_not_open_the_filters(client, db):

@@ -142,6 +142,7 @@ def test_an_address_that_is_too_long_is_refused(as_alice, path):
     assert page.status_code == 414
     assert "That address is too long" in page.text
     assert page["Content-Security-Policy"].count("default-src 'self'") == 1
+    assert page["X-Frame-Options"] == "DENY"
 
 
 def test_every_filter_at_once_is_no_long_address(as_alice):

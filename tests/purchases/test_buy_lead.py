@@ -189,7 +189,11 @@ def test_who_goes_back_after_buying_is_told(as_alice):
     bought = as_alice.post(url(lead), hidden(as_alice.get(url(lead))))
     page = as_alice.get(url(lead), follow=True)
     assert page.redirect_chain == [(bought["Location"], 302)]
-    assert "You have bought this lead already. Nothing was charged again." in page.text
+    assert page.text.count("You have bought this lead already. Nothing was charged again.") == 1
+    as_alice.head(url(lead))
+    assert "Nothing was charged again." not in as_alice.get(page.redirect_chain[0][0]).text, (
+        "who only asks is told nothing"
+    )
 
 
 def test_a_lead_held_back_does_not_exist(as_alice, alice):

@@ -6,7 +6,7 @@ import json
 
 import pytest
 from celery.exceptions import SoftTimeLimitExceeded
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, OperationalError, transaction
 from django.urls import reverse
 
 from marketplace.core import clock, xlsx_export
@@ -231,8 +231,25 @@ def test_when_the_job_has_to_end_it_ends(alice, many, monkeypatch, settings):
     export.refresh_from_db()
     other.refresh_from_db()
     assert (export.state, export.attempts, other.attempts) == ("waiting", 1, 0)
+    assert export.rows_done == 0, "of a file that is gone"
     assert export.available_at > clock.now()
     assert list(settings.EXPORT_FILES.iterdir()) == []
+
+
+def test_a_file_that_is_ready_stays_if_only_the_answer_was_lost(alice, many, monkeypatch, settings):
+    """The database wrote that it is ready, and the connection broke before it could say so."""
+    export, real = started(alice), export_jobs._update
+
+    def update(one, **changes):
+        real(one, **changes)
+        if changes.get("state") == "ready":
+            raise OperationalError
+
+    monkeypatch.setattr(export_jobs, "_update", update)
+    assert export_jobs.write_waiting() == 0
+    export.refresh_from_db()
+    assert export.state == "ready"
+    assert list(settings.EXPORT_FILES.iterdir()) == [export_jobs.path_of(export)]
 
 
 def test_a_file_of_one_that_was_given_up_does_not_stay(alice, many, settings):

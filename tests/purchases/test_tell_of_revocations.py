@@ -1,6 +1,7 @@
 """Buyers are told when a person they bought takes the consent back (DX-16)."""
 
 import pytest
+from celery.exceptions import SoftTimeLimitExceeded
 from django.core import mail
 from django.db import connection
 
@@ -86,6 +87,16 @@ def test_one_that_fails_stops_no_other_and_is_told_the_next_time(alice, taken_ba
     assert Consent.objects.revocations_to_tell().get() == taken_back.lead.consent
     assert tell_of_revocations() == 1
     assert not Consent.objects.revocations_to_tell().exists()
+
+
+def test_when_the_job_has_to_end_it_ends(taken_back, monkeypatch):
+    def end(purchase):
+        raise SoftTimeLimitExceeded
+
+    monkeypatch.setattr(emails, "consent_taken_back", end)
+    with pytest.raises(SoftTimeLimitExceeded):
+        tell_of_revocations()
+    assert Purchase.objects.get().revocation_told_at is None
 
 
 def test_every_buyer_of_a_shared_lead_is_told(alice, bob):

@@ -5,11 +5,15 @@ import threading
 
 import pytest
 from django.conf import settings
+from django.db import transaction
 
 from marketplace.core import clock
 from marketplace.core.ids import new_id
+from marketplace.leads import services as leads
 from marketplace.purchases import calls, export_jobs, notes, stages
-from marketplace.purchases.models import CallAttempt, Export, Note
+from marketplace.purchases import services as purchases
+from marketplace.purchases.models import CallAttempt, Export, Note, Purchase
+from marketplace.purchases.revocations import tell_of_revocations
 from marketplace.purchases.services import buy_lead
 from tests.people import make_alice
 from tests.races.rig import race, tally
@@ -203,3 +207,45 @@ def test_control_without_the_claim_in_the_last_word_the_same_check_is_red(purcha
     monkeypatch.setattr(export_jobs, "_update", loose)
     with pytest.raises(AssertionError, match="does not say that it is ready"):
         check_lost_worker(purchase, monkeypatch)
+
+
+# --- a consent taken back while somebody buys -------------------------------------------------------------------------
+
+
+def check_revoked_while_bought(monkeypatch) -> None:
+    """The consent is taken back, and its buyers are told, between a buyer's last look at the lead and the commit:
+    whoever has the lead is told of it."""
+    alice, lead = make_alice(10_000), make_lead(price_cents=500)
+    claimed, told, real = threading.Event(), threading.Event(), purchases._claim
+
+    def claim(purchase):
+        real(purchase)
+        claimed.set()
+        told.wait(timeout=1)  # or the revocation waits for us
+
+    def revoke():
+        assert claimed.wait(timeout=20)
+        with transaction.atomic():
+            leads.revoke_consents({lead.pk: clock.now()})
+        tell_of_revocations()
+        told.set()
+
+    monkeypatch.setattr(purchases, "_claim", claim)
+    results = race([lambda: buy_lead(alice, lead, price_seen=500, key=new_id()), revoke])
+    assert tally(results) == {"ok": 2}
+    tell_of_revocations()
+    assert Purchase.objects.get().revocation_told_at is not None, "the buyer was never told"
+
+
+def test_whoever_buys_while_the_consent_is_taken_back_is_told(monkeypatch):
+    check_revoked_while_bought(monkeypatch)
+
+
+@pytest.mark.postgresql  # SQLite lets one write at a time, with this guard or without
+def test_control_without_waiting_for_the_lead_the_same_check_is_red(monkeypatch):
+    loose = careless(
+        leads.revoke_consents, "leads = Lead.objects.filter(pk__in=moments)", "leads = Lead.objects.none()"
+    )
+    monkeypatch.setattr(leads, "revoke_consents", loose)
+    with pytest.raises(AssertionError, match="never told"):
+        check_revoked_while_bought(monkeypatch)

@@ -12,6 +12,7 @@ from datetime import timedelta
 from io import StringIO
 
 import pytest
+from celery.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
 from django.core.management import call_command
 from django.db import connection
@@ -235,6 +236,21 @@ def test_who_lost_the_claim_writes_nothing(as_charlie, tmp_path):
     uploads._run(second, seconds=20)
     found.refresh_from_db()
     assert (found.state, found.batch.accepted) == ("done", 1)
+
+
+def test_when_the_job_has_to_end_it_ends(as_charlie, tmp_path, monkeypatch):
+    """It is told once: whoever swallows it is killed later, in the middle of another file."""
+    found = waiting(as_charlie, write(tmp_path, [row()]).read_bytes())
+
+    def end(*args):
+        raise SoftTimeLimitExceeded
+
+    monkeypatch.setattr(services, "survey", end)
+    with pytest.raises(SoftTimeLimitExceeded):
+        tasks.work()
+    found.refresh_from_db()
+    assert found.state == "waiting"
+    assert found.available_at > clock.now()
 
 
 def test_the_time_counts_from_the_first_row(as_charlie, tmp_path, monkeypatch):

@@ -4,6 +4,7 @@ import threading
 from datetime import timedelta
 
 import pytest
+from celery.exceptions import SoftTimeLimitExceeded
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission
 from django.db import IntegrityError
@@ -192,6 +193,20 @@ def test_several_share_the_time_and_one_that_breaks_off_is_not_in_the_way(charli
     monkeypatch.undo()
     tasks.work()
     assert statuses(batches[0]).count("withdrawn") == 25
+
+
+def test_when_the_job_has_to_end_it_ends(charlie, batch, monkeypatch):
+    """It is told once: whoever swallows it is killed later, in the middle of another one."""
+    monkeypatch.setattr(withdrawals, "PRESS_SECONDS", -1)
+    monkeypatch.setattr(withdrawals, "LEADS_AT_ONCE", 1)
+    withdraw(charlie, batch, reason="A test.")
+
+    def end(withdrawal_id):
+        raise SoftTimeLimitExceeded
+
+    monkeypatch.setattr(withdrawals, "_portion", end)
+    with pytest.raises(SoftTimeLimitExceeded):
+        tasks.work()
 
 
 def test_the_database_gives_up_after_it_was_begun(as_charlie, charlie, batch, monkeypatch):
