@@ -283,6 +283,11 @@ class RefusedLine(models.Model):
     def __str__(self) -> str:
         return f"Order {self.order_id} without lead {self.lead_id}"
 
+    @property
+    def is_own(self) -> bool:
+        """Whether it was not bought because the buyer owns this very lead. Needs ``earlier``."""
+        return self.earlier is not None and self.earlier.lead_id == self.lead_id
+
 
 class NoteQuerySet(models.QuerySet["Note"]):
     def kept(self) -> Self:

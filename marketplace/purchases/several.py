@@ -35,7 +35,7 @@ class Selection:
 @dataclass(frozen=True)
 class Beside:
     """A lead that is not bought, and what can be bought instead: itself if only money or the price stood in the way,
-    and similar ones."""
+    and similar ones. Who owns the lead misses nothing, and is offered nothing instead."""
 
     line: RefusedLine
     instead: list[Lead]
@@ -68,7 +68,7 @@ def confirmation(buyer: User, chosen: Selection, *, seen: Mapping[str, int] | No
     offer = services.offer_leads(buyer, chosen.leads)
     before = seen or {}
     refused = services.refused_lines(offer.refused, chosen.leads)
-    owned = [line.earlier for line in refused if line.earlier and line.earlier.lead_id == line.lead_id]
+    owned = [line.earlier for line in refused if line.earlier and line.is_own]
     return {
         "chosen": chosen,
         "owned": owned,
@@ -86,14 +86,15 @@ def beside(buyer: object, lines: Sequence[RefusedLine], *, but: Sequence[Lead]) 
     """Each line with up to two leads to buy instead, the nearest in price, no lead twice, none that ``buyer`` owns and
     none of ``but``. Two queries."""
     groups: dict[tuple[int, str], list[RefusedLine]] = defaultdict(list)
-    for line in lines:
+    missed = [line for line in lines if not line.is_own]
+    for line in missed:
         groups[line.lead.vertical_id, line.lead.state].append(line)
     largest = max(map(len, groups.values()), default=0)
     mine = Purchase.objects.for_user(buyer).values("lead")
     owned = set(mine.filter(lead__in=but).values_list("lead", flat=True))
     others = Lead.objects.exclude(pk__in=mine).exclude(pk__in=[lead.pk for lead in but]).select_related("vertical")
     similar: dict[tuple[int, str], list[Lead]] = defaultdict(list)
-    for lead in others.similar_to_each((line.lead for line in lines), SIMILAR_EACH * largest + TO_CHOOSE_FROM):
+    for lead in others.similar_to_each((line.lead for line in missed), SIMILAR_EACH * largest + TO_CHOOSE_FROM):
         similar[lead.vertical_id, lead.state].append(lead)
     found = []
     for line in lines:
@@ -101,6 +102,8 @@ def beside(buyer: object, lines: Sequence[RefusedLine], *, but: Sequence[Lead]) 
         itself = [line.lead] if is_free and line.reason in RefusedLine.MAY_STILL_BE_BOUGHT else []
         found.append(Beside(line, itself))
     for one in found * SIMILAR_EACH:  # in rounds: each gets one before any gets two
+        if one.line.is_own:
+            continue
         if pool := similar[one.line.lead.vertical_id, one.line.lead.state]:
             nearest = min(pool, key=one.line.lead.nearness)
             pool.remove(nearest)

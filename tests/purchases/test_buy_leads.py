@@ -330,6 +330,20 @@ def test_each_has_similar_ones_beside_it_none_twice(as_alice, alice, bob):
     assert mine.public_id not in ids
 
 
+def test_nothing_is_offered_instead_of_what_the_buyer_has(as_alice, alice):
+    mine, free = make_lead(price_cents=500), make_lead(price_cents=500)
+    sell(mine, alice)
+    make_lead(price_cents=600)
+    page = text_of(as_alice.get(address(free, mine)))
+    assert "You own this lead." in page
+    assert f'href="{address(free)}&lead=' not in page
+    fields = fields_of(as_alice.get(address(free))) | {"lead": [free.public_id, mine.public_id]}
+    order = text_of(as_alice.post(URL, fields, follow=True))
+    assert "You own this lead." in order
+    assert "Similar:" not in order
+    assert "No similar lead" not in order
+
+
 def test_similar_ones_are_near_in_price(as_alice, bob):
     cheap, dear = make_lead(price_cents=1000), make_lead(price_cents=9000)
     near_dear = [make_lead(price_cents=cents) for cents in (8000, 9500)]
