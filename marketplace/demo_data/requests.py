@@ -161,6 +161,14 @@ def _request(
         place=place,
         vertical=vertical,
         asked_at=asked_at.replace(microsecond=0),
-        answers={question.key: chance.choice(question.answers) for question in BY_SLUG[vertical].questions},
+        answers=_answers(vertical, chance),
         comments=chance.choice(COMMENTS) if chance.random() < 0.15 else "",
     )
+
+
+def _answers(vertical: str, chance: random.Random) -> dict[str, str]:
+    """One of the usual answers to each question; an insurance that somebody does not have is not renewed."""
+    answers = {question.key: chance.choice(question.answers) for question in BY_SLUG[vertical].questions}
+    if answers.get("insurance.current") == "No":
+        answers.pop("insurance.renewal_days", None)
+    return answers

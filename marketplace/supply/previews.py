@@ -25,13 +25,15 @@ SAMPLE_ROWS = 3
 @dataclass(frozen=True)
 class Unknown:
     """A column that means nothing to us. ``samples`` are values of it that would be public, without what might single
-    the person out; ``words`` what it is called; ``may_be_kept`` says whether its name allows it."""
+    the person out; ``words`` what it is called; ``may_be_kept`` says whether its name allows it; ``costs`` how many of the
+    first rows would be rejected for what stands in it."""
 
     name: str
     words: str
     may_be_kept: bool
     is_kept: bool
     samples: tuple[str, ...] = ()
+    costs: int = 0
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,11 @@ def _unknown(name: str, first: Sequence[Row], rules: Rules, header: Sequence[str
     words = with_header(label(name), next(written(one) for one in header if plain(one) == name))
     if not may_be_kept(name):
         return Unknown(name, words, may_be_kept=False, is_kept=False)
-    columns = read_header(header, keep=[name], has_vertical=rules.vertical is not None)
-    judged = (judge(row, replace(rules, columns=columns)) for row in first[:SAMPLE_ROWS])
-    told = [one.attributes[name] for one in judged if isinstance(one, Candidate) and name in one.attributes]
-    return Unknown(name, words, may_be_kept=True, is_kept=is_kept, samples=tuple(dict.fromkeys(told)))
+    has_vertical = rules.vertical is not None
+    without = replace(rules, columns=read_header(header, has_vertical=has_vertical))
+    kept = replace(rules, columns=read_header(header, keep=[name], has_vertical=has_vertical))
+    good = [row for row in first if isinstance(judge(row, without), Candidate)]
+    judged = [one for row in good if isinstance(one := judge(row, kept), Candidate)]
+    told = [one.attributes[name] for one in judged if name in one.attributes][:SAMPLE_ROWS]
+    samples = tuple(dict.fromkeys(told))
+    return Unknown(name, words, may_be_kept=True, is_kept=is_kept, samples=samples, costs=len(good) - len(judged))

@@ -75,6 +75,14 @@ def test_the_people():
     assert list(User.objects.filter(is_superuser=True).values_list("email", flat=True)) == ["admin@example.com"]
 
 
+def test_nothing_renews_that_is_not_insured():
+    load()
+    told = [lead.attributes for lead in Lead.objects.filter(vertical__slug="auto-insurance")]
+    uninsured = [answers for answers in told if answers.get("insurance.current") == "No"]
+    assert uninsured
+    assert not any("insurance.renewal_days" in answers for answers in uninsured)
+
+
 def test_staff_may_look_and_change_nothing():
     load()
     charlie, dana = User.objects.get(handle="Charlie"), User.objects.get(handle="Dana")

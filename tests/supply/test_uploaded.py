@@ -84,6 +84,15 @@ def test_no_contact_is_shown(page):
     assert "Mail 2: left out, it looks personal" in text
 
 
+def test_says_which_column_would_cost_leads(page):
+    costly = {"agent": "call 614 555 0199", "pets": "two dogs"}
+    text = unescape(page(row(**costly), row(**costly), row(agent="", pets="one cat"), row(phone_1="wrong")).text)
+    agent, pets = (text.partition(f'value="{name}"')[2].partition("</li>")[0] for name in ("agent", "pets"))
+    assert "With it 2 of the first 4 rows would be rejected" in agent
+    assert "would be rejected" not in pets
+    assert "like two dogs, one cat" in pets
+
+
 def test_what_each_column_is_read_as(page):
     more = {"Zip  Code": "43215", "Cell Phone": "614-555-0188", "favourite_colour": "green"}
     lines = [without("postal_code", **more), without("postal_code", **more, consent_text="")]
