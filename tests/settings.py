@@ -29,7 +29,9 @@ from marketplace.settings import *  # noqa: E402, F403
 from marketplace.settings import DATABASES, VAR  # noqa: E402
 
 if ON_POSTGRESQL:  # making and dropping databases takes longer than a person would wait
-    DATABASES["default"]["OPTIONS"]["options"] = "-c lock_timeout=2s -c statement_timeout=300s"
+    DATABASES["default"]["OPTIONS"]["options"] = (
+        "-c lock_timeout=2s -c statement_timeout=300s -c max_parallel_workers_per_gather=0"
+    )
 # Races and browser tests need a database that several connections can open.
 if not ON_POSTGRESQL:
     DATABASES["default"]["TEST"] = {"NAME": str(VAR / "test.sqlite3")}
