@@ -133,8 +133,8 @@ if "sqlite" in DATABASES["default"]["ENGINE"]:
 else:
     DATABASES["default"].setdefault("OPTIONS", {}).update(
         {
-            # A stuck session must not hold the others for longer than a person waits. Nothing here reads enough rows to be
-            # worth a second process: starting one costs a count of a filter more than it saves.
+            # A stuck session must not hold the others for longer than a person waits. Nothing here reads enough rows to
+            # be worth a second process: to start one takes longer than it saves.
             "options": "-c lock_timeout=2s -c statement_timeout=30s -c idle_in_transaction_session_timeout=30s "
             "-c max_parallel_workers_per_gather=0",
             # A statement seen often enough is planned once and then only run.

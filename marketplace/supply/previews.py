@@ -25,8 +25,8 @@ SAMPLE_ROWS = 3
 @dataclass(frozen=True)
 class Unknown:
     """A column that means nothing to us. ``samples`` are values of it that would be public, without what might single
-    the person out; ``words`` what it is called; ``may_be_kept`` says whether its name allows it; ``costs`` how many of the
-    first rows would be rejected for what stands in it."""
+    the person out; ``words`` what it is called; ``may_be_kept`` says whether its name allows it; ``costs`` how many of
+    the first rows would be rejected for what stands in it."""
 
     name: str
     words: str
