@@ -1,0 +1,105 @@
+"""What one person asks for and another decides: the two are never the same (check constraint).
+
+A room derives a model of its own that says what is asked for. Its verb calls ``decide`` inside the transaction that does
+what was asked, so that both happen or neither, and only once.
+"""
+
+from typing import Any, Self
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q
+
+from . import clock
+from .ids import new_id
+from .refusals import Refusal
+
+
+class SamePerson(Refusal):
+    """Somebody would decide what they asked for themselves, or what is about themselves."""
+
+    status = 403
+    message = "You asked for this yourself, or it is about you. Somebody else has to decide."
+
+
+class AlreadyDecided(Refusal):
+    """Somebody was faster."""
+
+    message = "This was decided or taken back already. Nothing was changed."
+
+
+class TwoPeopleQuerySet(models.QuerySet[Any]):
+    def waiting(self) -> Self:
+        """What nobody has decided yet."""
+        return self.filter(state=TwoPeople.State.ASKED)
+
+
+class TwoPeople(models.Model):
+    """A request by ``maker``, for a reason, that ``checker`` approves or declines."""
+
+    class State(models.TextChoices):
+        ASKED = "asked", "Waiting for a second person"
+        APPROVED = "approved", "Approved"
+        DECLINED = "declined", "Declined"
+        TAKEN_BACK = "taken_back", "Taken back"
+
+    public_id = models.CharField(max_length=20, unique=True, default=new_id, editable=False)
+    maker = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    made_at = models.DateTimeField(default=clock.now)
+    reason = models.CharField(max_length=500)
+    state = models.CharField(max_length=10, choices=State, default=State.ASKED)
+    checker = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
+    decided_at = models.DateTimeField(null=True)
+    answer = models.CharField(max_length=500, blank=True, help_text="why it was declined")
+
+    objects = TwoPeopleQuerySet.as_manager()
+
+    class Meta:
+        abstract = True
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(checker=None) | ~Q(checker=F("maker")), name="%(app_label)s_%(class)s_two_people"
+            ),
+            models.CheckConstraint(
+                condition=Q(state="asked", checker=None, decided_at=None)
+                | Q(state__in=["approved", "declined"], checker__isnull=False, decided_at__isnull=False)
+                | Q(state="taken_back", checker=None, decided_at__isnull=False),
+                name="%(app_label)s_%(class)s_decided",
+            ),
+        ]
+
+    @property
+    def is_waiting(self) -> bool:
+        return self.state == self.State.ASKED
+
+
+def decide(request: TwoPeople, checker: Any, state: TwoPeople.State, *, answer: str = "") -> None:
+    """Write the decision of ``checker`` (approved or declined) down. Inside the transaction that carries it out.
+
+    Raises:
+        SamePerson: ``checker`` asked for it.
+        AlreadyDecided: it does not wait any more.
+    """
+    if checker.pk == request.maker_id:
+        raise SamePerson
+    _end(request, state=state, checker=checker, answer=answer)
+
+
+def take_back(request: TwoPeople, maker: Any) -> None:
+    """Who asked does not want it any more.
+
+    Raises:
+        SamePerson: somebody else's request cannot be taken back, only declined.
+        AlreadyDecided: it does not wait any more.
+    """
+    if maker.pk != request.maker_id:
+        raise SamePerson("Only the person who asked can take it back. You can decline it.")
+    _end(request, state=TwoPeople.State.TAKEN_BACK)
+
+
+def _end(request: TwoPeople, **changes: Any) -> None:
+    changes |= {"decided_at": clock.now()}
+    if not type(request)._default_manager.filter(pk=request.pk, state=TwoPeople.State.ASKED).update(**changes):
+        raise AlreadyDecided
+    for name, value in changes.items():
+        setattr(request, name, value)
