@@ -60,6 +60,12 @@ class AccountAdapter(DefaultAccountAdapter):
         services.set_password(user, password)
 
     def confirm_email(self, request: HttpRequest, email_address: EmailAddress) -> bool:
+        user = email_address.user
+        user.refresh_from_db(fields=["email", "email_verified_at"])
+        if not user.is_verified and email_address.email != user.email:
+            # Support corrected a mistyped address: a code to the wrong one proves nothing any more.
+            messages.error(request, "The address of this account was corrected meanwhile. Please use the newest code.")
+            return False
         try:
             with transaction.atomic():
                 confirmed: bool = super().confirm_email(request, email_address)

@@ -11,6 +11,7 @@ from marketplace.mail.services import send
 from .models import User
 
 CODE_MINUTES = settings.ACCOUNT_EMAIL_VERIFICATION_BY_CODE_TIMEOUT // 60
+SUPPORT_CODE_MINUTES = 30
 RESET_CODE_MINUTES = settings.ACCOUNT_PASSWORD_RESET_BY_CODE_TIMEOUT // 60
 
 
@@ -103,4 +104,37 @@ def email_changed(user: User, *, old: str) -> None:
         context={},
         key=f"email-changed:{new_id()}",
         to=old,
+    )
+
+
+def code_from_support(user: User, *, code: str) -> None:
+    """A single-use code that support was asked for, with the page that takes it."""
+    send(
+        user,
+        category=Category.VERIFICATION,
+        template="accounts/email/code_from_support",
+        context={"code": code, "minutes": SUPPORT_CODE_MINUTES, "url": absolute("accounts:confirm_by_code")},
+        key=f"support-code:{new_id()}",
+    )
+
+
+def buying_stopped(user: User) -> None:
+    """Our staff keep the member from buying for now."""
+    send(
+        user,
+        category=Category.SECURITY,
+        template="accounts/email/buying_stopped",
+        context={},
+        key=f"buying-stopped:{new_id()}",
+    )
+
+
+def buying_allowed(user: User) -> None:
+    """The member may buy again."""
+    send(
+        user,
+        category=Category.SECURITY,
+        template="accounts/email/buying_allowed",
+        context={"url": absolute("leads:catalogue")},
+        key=f"buying-allowed:{new_id()}",
     )

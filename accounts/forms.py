@@ -171,6 +171,26 @@ class EmailCodeForm(_CodeField, allauth.ConfirmEmailVerificationCodeForm):
     """The code that proves an email."""
 
 
+class SupportCodeForm(forms.Form):
+    """The code that support sent, with the address it was sent to."""
+
+    email = forms.EmailField(label="Email", max_length=EMAIL_LENGTH)
+    code = forms.CharField(label="Code", max_length=40, help_text="8 digits. Spaces do not matter.")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["email"].widget.attrs["autocomplete"] = "email"
+        self.fields["code"].widget.attrs.update(inputmode="numeric", autocomplete="one-time-code", spellcheck="false")
+        self.fields["email"].error_messages["required"] = "Please enter the email."
+        self.fields["code"].error_messages["required"] = "Please enter the code."
+
+    def clean_code(self) -> str:
+        code: str = normalize_user_code(self.cleaned_data["code"])
+        if not re.fullmatch("[0-9]{8}", code):
+            raise ValidationError("Enter the 8 digits of the code. This did not count as a try.")
+        return code
+
+
 class ResetCodeForm(_CodeField, allauth.ConfirmPasswordResetCodeForm):
     """The code that allows a new password."""
 

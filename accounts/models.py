@@ -74,6 +74,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     is_staff = models.BooleanField("staff", default=False)
     date_joined = models.DateTimeField("joined", default=clock.now)
     first_purchase_at = models.DateTimeField("first purchase", null=True, help_text="when the member became a buyer")
+    buying_stopped_at = models.DateTimeField(null=True, help_text="since when our staff keep the member from buying")
 
     business_name = models.CharField(max_length=120, blank=True)
     phone = PhoneNumberField(blank=True)
@@ -104,6 +105,18 @@ class User(AbstractBaseUser, PermissionsMixin):
     def is_verified(self) -> bool:
         """Whether the member proved to read their email (AL-07)."""
         return self.email_verified_at is not None
+
+
+class SupportCode(models.Model):
+    """A code from support for a member who has not proved their email. It works in any browser, for half an hour."""
+
+    user = models.OneToOneField(User, models.PROTECT, related_name="support_code")
+    digest = models.CharField(max_length=64, help_text="keyed digest of member, address and code")
+    sent_at = models.DateTimeField()
+    tries_left = models.PositiveSmallIntegerField()
+
+    def __str__(self) -> str:
+        return f"Code {self.pk}"
 
 
 def time_zone_choices() -> list[tuple[str, str]]:

@@ -9,7 +9,7 @@ from django.contrib.sessions.models import Session
 from privacy.declare.data_sets import personal_data
 from privacy.declare.vocabulary import Category, Purpose, Source, Subject
 
-from .models import User
+from .models import SupportCode, User
 
 
 @personal_data(
@@ -31,6 +31,7 @@ from .models import User
             "date_joined",
             "last_login",
             "first_purchase_at",
+            "buying_stopped_at",
             "business_name",
             "phone",
             "preferred_channel",
@@ -43,6 +44,7 @@ from .models import User
         ),
         "account.EmailAddress": ("user", "email", "verified", "primary"),
         "account.EmailConfirmation": ("email_address", "created", "sent", "key"),
+        "accounts.SupportCode": ("user", "digest", "sent_at", "tries_left"),
     },
 )
 class Account:
@@ -50,6 +52,7 @@ class Account:
     def rows(subject: Any) -> Iterable[Mapping[str, Any]]:
         yield User.objects.values().get(pk=subject.pk) | {"password": "stored as an argon2 hash"}
         yield from EmailAddress.objects.filter(user=subject).values("email", "verified", "primary")
+        yield from SupportCode.objects.filter(user=subject).values("sent_at")
         yield from EmailConfirmation.objects.filter(email_address__user=subject).values("created", "sent")
 
     @staticmethod

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from allauth.account.models import EmailAddress
 from django.contrib.auth.hashers import make_password
 from django.db import IntegrityError, transaction
 
@@ -113,6 +114,56 @@ def require_verified(user: User) -> None:
         raise NotAllowed
     if not user.is_verified:
         raise NotVerified
+
+
+class EmailTaken(Refusal):
+    """Another account has the address."""
+
+    message = "Another account has this address. Nothing was changed."
+
+
+class EmailProved(Refusal):
+    """Who proved their email changes it themselves."""
+
+    message = "This member has proved their email address. They change it themselves, with a code to the new one."
+
+
+def correct_email(member: User, email: str) -> None:
+    """Give a member who mistyped their address at sign-up the right one. Codes sent to the wrong one no longer work.
+
+    Raises:
+        EmailProved: the present address is proved; then only its owner may leave it (AL-49).
+        EmailTaken: another account has ``email``.
+    """
+    try:
+        with transaction.atomic():
+            present = User.objects.select_for_update(no_key=True).get(pk=member.pk)
+            if present.is_verified:
+                raise EmailProved
+            present.email = email.lower()
+            present.save(update_fields=["email"])
+            EmailAddress.objects.filter(user=present).delete()
+            EmailAddress.objects.create(user=present, email=present.email, verified=False, primary=True)
+    except IntegrityError as error:
+        raise EmailTaken from error
+    member.email = present.email
+
+
+def stop_buying(member: User) -> bool:
+    """Keep the member from buying until it is allowed again; returns False if that was so already. The caller holds the
+    lock of the member's accounts (``ledger.lock``), so that no order slips through."""
+    stopped = User.objects.filter(pk=member.pk, buying_stopped_at=None).update(buying_stopped_at=clock.now())
+    if stopped:
+        emails.buying_stopped(member)
+    return bool(stopped)
+
+
+def allow_buying(member: User) -> bool:
+    """Let the member buy again; returns False if nothing kept them from it."""
+    allowed = User.objects.filter(pk=member.pk, buying_stopped_at__isnull=False).update(buying_stopped_at=None)
+    if allowed:
+        emails.buying_allowed(member)
+    return bool(allowed)
 
 
 def mark_as_buyer(user_id: int, *, at: datetime) -> None:

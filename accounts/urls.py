@@ -5,6 +5,7 @@ from . import views
 app_name = "accounts"
 urlpatterns = [
     path("account/", views.profile, name="profile"),
+    path("accounts/code/", views.confirm_by_code, name="confirm_by_code"),
 ]
 
 # allauth's pages under allauth's names; those we do not use do not exist.

@@ -16,8 +16,10 @@ from django.utils.http import urlencode
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
-from . import pages, resets
-from .forms import ProfileForm
+from marketplace.core.refusals import TooMany
+
+from . import codes, pages, resets
+from .forms import ProfileForm, SupportCodeForm
 from .members import shown_to_members
 from .models import User
 from .services import HandleTaken, change_profile
@@ -43,6 +45,29 @@ def profile(request: HttpRequest) -> HttpResponse:
     acceptances = member.acceptances.select_related("version").order_by("-id")
     context = {"form": form, "acceptances": acceptances}
     return render(request, "accounts/profile.html", context, status=422 if form.errors else 200)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@never_cache
+def confirm_by_code(request: HttpRequest) -> HttpResponse:
+    """The code that support sent: it proves an email without the browser in which somebody signed up."""
+    form = SupportCodeForm(request.POST or None)
+    refusal, status = None, 200
+    if form.is_valid():
+        try:
+            member = codes.confirm(form.cleaned_data["email"], form.cleaned_data["code"])
+        except codes.WrongCode as wrong:
+            form.add_error("code", wrong.message)
+        except TooMany as often:
+            refusal, status = often, often.status
+        else:
+            messages.success(request, f"Your email is confirmed. Your public name is {member.handle}. Please sign in.")
+            return redirect("account_login")
+    context = {"form": form, "refusal": refusal}
+    response = render(request, "accounts/confirm_by_code.html", context, status=422 if form.errors else status)
+    if refusal is not None:
+        response["Retry-After"] = str(refusal.retry_after)
+    return response
 
 
 # --- allauth's pages --------------------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """What one person asks for and another decides: the two are never the same (check constraint).
 
-A room derives a model of its own that says what is asked for. Its verb calls ``decide`` inside the transaction that does
-what was asked, so that both happen or neither, and only once.
+A room derives a model of its own that says what is asked for. Its verb calls ``decide`` inside the transaction that
+does what was asked, so that both happen or neither, and only once.
 """
 
 from typing import Any, Self

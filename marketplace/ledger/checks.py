@@ -24,6 +24,20 @@ _QUERIES = {
     "transfer {}: not the mirror of what it reverses": """
         SELECT r.id FROM ledger_transfer r JOIN ledger_transfer t ON t.id = r.reverses_id
         WHERE r.amount <> t.amount OR r.debit_id <> t.credit_id OR r.credit_id <> t.debit_id""",
+    "adjustment {}: what was approved is not what was moved": """
+        SELECT a.id FROM ledger_adjustment a LEFT JOIN (
+            SELECT reference, SUM(amount) AS total FROM ledger_transfer
+            WHERE kind IN ('adjustment', 'write_off') GROUP BY reference) t
+            ON t.reference = 'adjustment:' || a.public_id
+        WHERE COALESCE(t.total, 0) <> CASE WHEN a.state = 'approved' THEN a.amount_cents ELSE 0 END""",
+    "adjustment {}: moves the money of another member": """
+        SELECT a.id FROM ledger_adjustment a JOIN ledger_transfer t ON t.reference = 'adjustment:' || a.public_id
+            JOIN ledger_account o ON o.id IN (t.debit_id, t.credit_id)
+        WHERE o.owner_id <> a.owner_id""",
+    "transfer {}: no approved adjustment explains it": """
+        SELECT t.id FROM ledger_transfer t WHERE t.kind IN ('adjustment', 'write_off') AND NOT EXISTS (
+            SELECT 1 FROM ledger_adjustment a WHERE a.state = 'approved'
+                AND t.reference = 'adjustment:' || a.public_id)""",
     "transfer {}: a line before it is missing": """
         SELECT t.id FROM ledger_transfer t WHERE t.line > 0 AND NOT EXISTS (
             SELECT 1 FROM ledger_transfer p WHERE p.reference = t.reference AND p.line = t.line - 1)""",

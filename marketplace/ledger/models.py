@@ -7,7 +7,9 @@ Invariants, each kept by the database:
 * transfers are never changed or deleted; a mistake is reversed by a new row, and a row at most once (triggers, unique);
 * a buyer's totals move only by the trigger of a transfer that explains the move to the cent (trigger);
 * ``cash`` and ``bonus`` of a buyer never go below zero, ``owed`` never above (check constraints). What a buyer owes
-  stands as a negative balance of ``owed``; shared house accounts keep no total, because every sale would wait for it.
+  stands as a negative balance of ``owed``; shared house accounts keep no total, because every sale would wait for it;
+* an adjustment is asked for by one person and decided by another, and neither is the member it is about (checks); it is
+  booked in the transaction that approves it, under its own reference.
 
 A balance is credits minus debits. The ledger knows no other room: a transfer names its cause by ``reference`` only.
 """
@@ -16,7 +18,8 @@ from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 
-from marketplace.core.money import MAXIMUM
+from marketplace.core.money import MAXIMUM, dollars
+from marketplace.core.two_people import TwoPeople
 
 BUYER_KINDS = ("cash", "bonus", "owed")
 
@@ -90,6 +93,9 @@ class Transfer(models.Model):
         FEE = "fee", "Fee"
         SUSPENSE = "suspense", "Unexplained money"
         REVERSAL = "reversal", "Correction"
+        CREDIT = "credit", "Lead credited"
+        ADJUSTMENT = "adjustment", "Adjustment"
+        WRITE_OFF = "write_off", "Debt written off"
 
     debit = models.ForeignKey(Account, models.PROTECT, related_name="+")
     credit = models.ForeignKey(Account, models.PROTECT, related_name="+")
@@ -110,6 +116,7 @@ class Transfer(models.Model):
                     kind__in=[
                         *("deposit", "purchase", "refund", "dispute"),
                         *("reinstated", "fee", "suspense", "reversal"),
+                        *("credit", "adjustment", "write_off"),
                     ]
                 ),
                 name="ledger_transfer_kind_known",
@@ -118,3 +125,41 @@ class Transfer(models.Model):
 
     def __str__(self) -> str:
         return f"{self.reference}/{self.line}"
+
+
+class Adjustment(TwoPeople):
+    """Money put right by two people: what nothing else in the books explains."""
+
+    class Kind(models.TextChoices):
+        GOODWILL = "goodwill", "Promotional credit granted"
+        PUT_IN = "put_in", "Money put on the balance"
+        TAKE_OUT = "take_out", "Money taken off the balance"
+        WRITE_OFF = "write_off", "Debt written off"
+
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="adjustments")
+    kind = models.CharField(max_length=9, choices=Kind)
+    amount_cents = models.PositiveBigIntegerField()
+
+    class Meta(TwoPeople.Meta):
+        permissions = [("decide_adjustment", "Can decide adjustments that others asked for")]
+        constraints = [
+            *TwoPeople.Meta.constraints,
+            models.CheckConstraint(condition=Q(amount_cents__gt=0, amount_cents__lte=MAXIMUM), name="ledger_adjusts"),
+            models.CheckConstraint(
+                condition=Q(kind__in=["goodwill", "put_in", "take_out", "write_off"]),
+                name="ledger_adjustment_kind_known",
+            ),
+            models.CheckConstraint(
+                condition=~Q(maker=F("owner")) & (Q(checker=None) | ~Q(checker=F("owner"))),
+                name="ledger_nobody_adjusts_their_own",
+            ),
+        ]
+        indexes = [models.Index(fields=["made_at"], condition=Q(state="asked"), name="ledger_adjustments_waiting")]
+
+    def __str__(self) -> str:
+        return f"Adjustment {self.public_id}"
+
+    @property
+    def sentence(self) -> str:
+        """What approving it does."""
+        return f"{self.get_kind_display()}: {dollars(self.amount_cents)} for {self.owner.handle}"

@@ -4,7 +4,7 @@ from typing import Any
 from privacy.declare.data_sets import personal_data
 from privacy.declare.vocabulary import Category, Purpose, Source, Subject
 
-from .models import Account
+from .models import Account, Adjustment
 from .statement import entries
 
 
@@ -19,13 +19,25 @@ from .statement import entries
     fields={
         "ledger.Account": ("owner", "debits", "credits", "last_transfer"),
         "ledger.Transfer": ("debit", "credit", "amount", "kind", "reference", "created_at"),
+        "ledger.Adjustment": (
+            *("public_id", "owner", "kind", "amount_cents", "maker", "made_at", "reason"),
+            *("state", "checker", "decided_at", "answer"),
+        ),
     },
 )
 class Books:
     @staticmethod
     def rows(subject: Any) -> Iterable[Mapping[str, Any]]:
-        return (vars(entry) for entry in entries(subject.pk))
+        yield from (vars(entry) for entry in entries(subject.pk))
+        adjustments = Adjustment.objects.filter(owner=subject)
+        yield from adjustments.values("kind", "amount_cents", "reason", "made_at", "state", "decided_at")
 
     @staticmethod
     def people() -> Iterable[int]:
-        return Account.objects.exclude(owner=None).values_list("owner_id", flat=True).distinct()
+        adjusted = Adjustment.objects.values_list("owner_id")
+        return (
+            Account.objects.exclude(owner=None)
+            .values_list("owner_id")
+            .union(adjusted)
+            .values_list("owner_id", flat=True)
+        )

@@ -144,6 +144,21 @@ def put_in(wallet: Wallet, source: str, amount: int, *, kind: str, reference: st
     return replace(wallet, cash=wallet.cash + cash, owed=wallet.owed - owed)
 
 
+def give_back(wallet: Wallet, *, cash: int, bonus: int, kind: str, reference: str) -> Wallet:
+    """Move money of a sale from revenue back to the locked buyer: ``cash`` cents repay first what is owed, ``bonus``
+    cents become promotional credit again, so that it never turns into money one can take out. Returns the wallet as
+    it stands then.
+    """
+    owed = min(wallet.owed, cash)
+    parts = (
+        ("revenue", wallet.owed_id, owed),
+        ("revenue", wallet.cash_id, cash - owed),
+        ("revenue", wallet.bonus_id, bonus),
+    )
+    _split(parts, kind, reference)
+    return replace(wallet, cash=wallet.cash + cash - owed, owed=wallet.owed - owed, bonus=wallet.bonus + bonus)
+
+
 def take_out(wallet: Wallet, target: str, amount: int, *, kind: str, reference: str) -> Wallet:
     """Move ``amount`` cents from the locked buyer to house account ``target``: cash while it lasts, the rest is owed.
     Returns the wallet as it stands then.

@@ -24,6 +24,19 @@ _QUERIES = {
     "transfer {}: pays for a purchase that does not exist": """
         SELECT t.id FROM ledger_transfer t WHERE t.kind = 'purchase' AND NOT EXISTS (
             SELECT 1 FROM purchases_purchase p WHERE t.reference = 'purchase:' || p.public_id)""",
+    "purchase {}: what was credited is not what its credits moved": """
+        SELECT p.id FROM purchases_purchase p LEFT JOIN (
+            SELECT c.purchase_id, SUM(t.amount) AS total FROM purchases_credit c
+                JOIN ledger_transfer t ON t.reference = 'credit:' || c.public_id AND t.kind = 'credit'
+                JOIN ledger_account a ON a.id = t.credit_id AND a.owner_id = c.buyer_id
+            WHERE c.state = 'approved' GROUP BY c.purchase_id) m ON m.purchase_id = p.id
+        WHERE p.credited_cents <> COALESCE(m.total, 0)""",
+    "credit {}: of another buyer than its purchase": """
+        SELECT c.id FROM purchases_credit c JOIN purchases_purchase p ON p.id = c.purchase_id
+        WHERE c.buyer_id <> p.buyer_id""",
+    "transfer {}: credits a purchase without an approved credit": """
+        SELECT t.id FROM ledger_transfer t WHERE t.kind = 'credit' AND NOT EXISTS (
+            SELECT 1 FROM purchases_credit c WHERE c.state = 'approved' AND t.reference = 'credit:' || c.public_id)""",
     "order {}: no purchase": """
         SELECT o.id FROM purchases_order o WHERE NOT EXISTS (
             SELECT 1 FROM purchases_purchase p WHERE p.order_id = o.id)""",

@@ -7,7 +7,7 @@ from marketplace.core.money import dollars
 from marketplace.mail.models import Category
 from marketplace.mail.services import send
 
-from .models import Order, Purchase
+from .models import Credit, Order, Purchase
 
 
 def receipt(order: Order, purchases: Sequence[Purchase], *, balance: int) -> None:
@@ -49,4 +49,23 @@ def consent_taken_back(purchase: Purchase) -> None:
             "url": absolute("purchases:my_lead", purchase.public_id),
         },
         key=f"consent-taken-back:{purchase.public_id}",
+    )
+
+
+def credited(credit: Credit) -> None:
+    """Money of a purchase came back. The reason that staff wrote is for us and not repeated."""
+    purchase = credit.purchase
+    send(
+        credit.buyer,
+        category=Category.RECEIPT,
+        template="purchases/email/credited",
+        context={
+            "what": f"{purchase.lead.vertical.name}, {purchase.lead.city} {purchase.lead.state}",
+            "why": credit.get_code_display(),
+            "amount": dollars(credit.amount_cents),
+            "price": dollars(purchase.price_cents),
+            "purchase": purchase.public_id,
+            "url": absolute("purchases:my_lead", purchase.public_id),
+        },
+        key=f"credit:{credit.public_id}",
     )

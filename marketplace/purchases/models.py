@@ -4,8 +4,10 @@ Invariants, each kept by the database: a buyer owns a lead once (unique lead + b
 + slot number, 1 to 3); a key names one order of its buyer, and one call and one note of its purchase (unique); an order
 refuses a lead once, for a known reason (unique, check). The same export of a buyer is written once at a time (unique
 format + digest of the filter among those that run); it is finished or not, and one that was given up says why (checks);
-the file belongs to the claim that its row names. Money is not kept here: the transfer ``purchase:<public id>`` in the
-ledger is, and ``purchases.checks`` holds the two together.
+the file belongs to the claim that its row names. What is given back of a purchase never passes its price (check), and
+is asked for by one person and approved by another, neither of whom is the buyer (checks). Money is not kept here: the
+transfers ``purchase:<public id>`` and ``credit:<public id>`` in the ledger are, and ``purchases.checks`` holds them
+together.
 """
 
 from collections.abc import Iterable
@@ -14,11 +16,13 @@ from typing import Self
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Count, Exists, OuterRef, Q, Subquery, Window
+from django.db.models import Count, Exists, F, OuterRef, Q, Subquery, Window
 from django.db.models.functions import Coalesce, RowNumber
 
 from marketplace.core import clock, xlsx_export
 from marketplace.core.ids import new_id
+from marketplace.core.money import dollars
+from marketplace.core.two_people import TwoPeople
 from marketplace.leads.calling import CallTime, call_time
 from marketplace.leads.models import Lead
 from marketplace.leads.services import name_digests, same_person
@@ -154,6 +158,7 @@ class Purchase(models.Model):
     next_call_at = models.DateTimeField(null=True, help_text="when the buyer means to call")
     dnc_checked_on = models.DateField(null=True, help_text="when the buyer last looked into the do-not-call registry")
     revocation_told_at = models.DateTimeField(null=True, help_text="the buyer knows that the consent was taken back")
+    credited_cents = models.PositiveIntegerField(default=0, db_default=0, help_text="given back of the price")
     created_at = models.DateTimeField()
 
     asked_not_to_call: bool  # by PurchaseQuerySet.with_wishes
@@ -166,6 +171,9 @@ class Purchase(models.Model):
             models.UniqueConstraint(fields=["lead", "slot_number"], name="purchases_slot_once"),
             models.CheckConstraint(condition=Q(slot_number__gte=1, slot_number__lte=3), name="purchases_slot_range"),
             models.CheckConstraint(condition=Q(price_cents__gt=0), name="purchases_price_positive"),
+            models.CheckConstraint(
+                condition=Q(credited_cents__lte=F("price_cents")), name="purchases_never_credited_above_the_price"
+            ),
             models.CheckConstraint(
                 condition=Q(stage__in=["new", "contacted", "quoted", "won", "lost"]), name="purchases_stage_known"
             ),
@@ -435,3 +443,51 @@ class Export(models.Model):
     def is_gone(self) -> bool:
         """Whether its day is over."""
         return self.kept_until is not None and self.kept_until <= clock.now()
+
+
+class Credit(TwoPeople):
+    """Money of a purchase given back, whole or in part: asked for by one of our staff, approved by another."""
+
+    class Code(models.TextChoices):
+        BAD_NUMBER = "bad_number", "Number out of service or wrong"
+        WRONG_PERSON = "wrong_person", "Somebody else answers"
+        NEVER_ASKED = "never_asked", "Says they never asked"
+        DUPLICATE = "duplicate", "Sold to this buyer before"
+        CONSENT = "consent", "Consent missing or taken back"
+        NOT_AS_SHOWN = "not_as_shown", "Not as the lead page said"
+        GOODWILL = "goodwill", "Goodwill"
+
+    purchase = models.ForeignKey(Purchase, models.PROTECT, related_name="credits")
+    buyer = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    code = models.CharField(max_length=12, choices=Code)
+    amount_cents = models.PositiveIntegerField()
+
+    class Meta(TwoPeople.Meta):
+        permissions = [("decide_credit", "Can decide credits that others asked for")]
+        constraints = [
+            *TwoPeople.Meta.constraints,
+            models.CheckConstraint(condition=Q(amount_cents__gt=0), name="purchases_credit_of_something"),
+            models.CheckConstraint(
+                condition=Q(
+                    code__in=[
+                        *("bad_number", "wrong_person", "never_asked", "duplicate"),
+                        *("consent", "not_as_shown", "goodwill"),
+                    ]
+                ),
+                name="purchases_credit_code_known",
+            ),
+            models.CheckConstraint(
+                condition=~Q(maker=F("buyer")) & (Q(checker=None) | ~Q(checker=F("buyer"))),
+                name="purchases_nobody_credits_their_own",
+            ),
+        ]
+        indexes = [models.Index(fields=["made_at"], condition=Q(state="asked"), name="purchases_credits_waiting")]
+
+    def __str__(self) -> str:
+        return f"Credit {self.public_id}"
+
+    @property
+    def sentence(self) -> str:
+        """What approving it does."""
+        of = f"of {dollars(self.purchase.price_cents)} for lead {self.purchase.lead.public_id}"
+        return f"Give {dollars(self.amount_cents)} {of} back to {self.buyer.handle}: {self.get_code_display().lower()}"

@@ -4,7 +4,7 @@ from typing import Any
 from privacy.declare.data_sets import personal_data
 from privacy.declare.vocabulary import Category, Purpose, Source, Subject
 
-from .models import CallAttempt, Export, Note, Order, Purchase, RefusedLine
+from .models import CallAttempt, Credit, Export, Note, Order, Purchase, RefusedLine
 
 
 @personal_data(
@@ -66,10 +66,15 @@ class Exports:
             "next_call_at",
             "dnc_checked_on",
             "revocation_told_at",
+            "credited_cents",
             "created_at",
         ),
         "purchases.CallAttempt": ("public_id", "purchase", "outcome", "key", "made_at"),
         "purchases.Note": ("public_id", "purchase", "text", "key", "created_at", "removed_at"),
+        "purchases.Credit": (
+            *("public_id", "purchase", "buyer", "code", "amount_cents", "maker", "made_at", "reason"),
+            *("state", "checker", "decided_at", "answer"),
+        ),
         "purchases.RefusedLine": ("order", "lead", "reason", "price_seen_cents", "earlier"),
     },
 )
@@ -81,6 +86,8 @@ class Purchases:
         yield from CallAttempt.objects.filter(purchase__buyer=subject).values()
         yield from RefusedLine.objects.filter(order__buyer=subject).values()
         yield from Note.objects.filter(purchase__buyer=subject).values()
+        given_back = Credit.objects.filter(buyer=subject)
+        yield from given_back.values("public_id", "code", "amount_cents", "reason", "made_at", "state", "decided_at")
 
     @staticmethod
     def people() -> Iterable[int]:

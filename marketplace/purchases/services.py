@@ -25,7 +25,6 @@ from marketplace.leads.services import (
     take_slot,
 )
 from marketplace.ledger import services as ledger
-from marketplace.wallet.disputes import has_open_dispute
 from privacy.policy.models import Document
 from privacy.policy.services import accepted_sha256
 from privacy.vault.sealing import CannotOpen
@@ -54,7 +53,7 @@ class KeyReused(Refusal):
 
 
 class BuyingStopped(Refusal):
-    """The buyer owes money or disputes a payment."""
+    """The buyer owes money, disputes a payment, or was stopped by our staff."""
 
     status = 403
 
@@ -296,8 +295,19 @@ def why_not(buyer: User, leads: Sequence[Lead]) -> dict[int, Refusal]:
     return not_on_sale({lead.pk: lead.price_cents for lead in leads}) | bought
 
 
+# Asked at every purchase, so in one go and without the ORM.
+_STOPS = """
+SELECT EXISTS (SELECT 1 FROM accounts_user WHERE id = %s AND buying_stopped_at IS NOT NULL),
+    EXISTS (SELECT 1 FROM wallet_dispute WHERE buyer_id = %s AND is_open)"""
+
+
 def _refuse_if_stopped(buyer: User, wallet: ledger.Wallet) -> None:
-    if has_open_dispute(buyer.pk):  # first: who pays what is owed may still not buy
+    with connection.cursor() as cursor:
+        cursor.execute(_STOPS, [buyer.pk, buyer.pk])
+        is_stopped, is_disputed = cursor.fetchone()
+    if is_stopped:
+        raise BuyingStopped("Our support has paused buying on your account. Please write to support@leadfair.example.")
+    if is_disputed:  # before what is owed: who pays that may still not buy
         raise BuyingStopped("One of your card payments is disputed. Buying is off until that is decided.")
     if wallet.owed:
         raise BuyingStopped("You owe us for a card payment that was taken back. Add money to settle it, then buy on.")

@@ -7,7 +7,8 @@ from django.urls import reverse
 from marketplace.ledger.models import Transfer
 from marketplace.wallet.statement import Cause, tells
 
-from .models import Purchase
+from . import crediting
+from .models import Credit, Purchase
 from .services import PREFIX
 
 
@@ -19,10 +20,19 @@ def causes(references: Sequence[str]) -> Mapping[str, Cause]:
     return {f"{PREFIX}{purchase.public_id}": _cause(purchase) for purchase in found}
 
 
-def _cause(purchase: Purchase) -> Cause:
+@tells(Transfer.Kind.CREDIT)
+def causes_of_credits(references: Sequence[str]) -> Mapping[str, Cause]:
+    """Which purchase money came back for, by the references of the credits."""
+    ids = [reference.removeprefix(crediting.PREFIX) for reference in references]
+    found = Credit.objects.filter(public_id__in=ids)
+    found = found.select_related("purchase__lead__vertical", "purchase__order")
+    return {crediting.reference_of(credit): _cause(credit.purchase, "Credited: ") for credit in found}
+
+
+def _cause(purchase: Purchase, before: str = "") -> Cause:
     lead = purchase.lead
     return Cause(
-        f"{lead.vertical.name}, {lead.city} {lead.state}",
+        f"{before}{lead.vertical.name}, {lead.city} {lead.state}",
         reverse("purchases:my_lead", args=[purchase.public_id]),
         {"Purchase": purchase.public_id, "Lead": lead.public_id, "Order": purchase.order.public_id},
     )

@@ -1,7 +1,5 @@
 """Payments that their bank takes back: withdrawn, reinstated, won and lost. Buying stops while one is open."""
 
-from django.db import connection
-
 from marketplace.core import clock
 from marketplace.core.money import CURRENCY
 from marketplace.core.transactions import in_transaction
@@ -26,13 +24,6 @@ _RANK = {
     "won": 6,
 }
 _STILL_OPEN = _RANK["under_review"]
-
-
-def has_open_dispute(buyer_id: int) -> bool:
-    """Whether a payment of this member is disputed now."""
-    with connection.cursor() as cursor:  # asked at every purchase, so without the ORM
-        cursor.execute("SELECT 1 FROM wallet_dispute WHERE buyer_id = %s AND is_open LIMIT 1", [buyer_id])
-        return cursor.fetchone() is not None
 
 
 @in_transaction

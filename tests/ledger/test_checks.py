@@ -8,8 +8,9 @@ from django.db import connection
 
 from marketplace.ledger import checks
 from marketplace.ledger import services as ledger
-from marketplace.ledger.models import Account, Transfer
+from marketplace.ledger.models import Account, Adjustment, Transfer
 from tests.guards import lifted
+from tests.people import make_member
 
 pytestmark = pytest.mark.django_db
 
@@ -22,7 +23,7 @@ def anything_goes() -> Iterator[None]:
             cursor.execute("PRAGMA ignore_check_constraints = ON")
         else:
             cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
-            for table in ("ledger_account", "ledger_transfer"):
+            for table in ("ledger_account", "ledger_transfer", "ledger_adjustment"):
                 for name, found in connection.introspection.get_constraints(cursor, table).items():
                     if found["check"]:
                         cursor.execute(f"ALTER TABLE {table} DROP CONSTRAINT IF EXISTS {name}")
@@ -54,12 +55,25 @@ def reversed_by_half() -> None:
     insert(**half, kind="reversal", reverses_id=newest.pk)
 
 
+def adjustment(**values: object) -> Adjustment:
+    """One that was approved, and moved the money of a member."""
+    owner = account("cash").get().owner
+    row = {"maker": owner, "checker": owner, "owner": owner, "kind": "put_in", "amount_cents": 7, "state": "approved"}
+    made = Adjustment(**row | values)
+    Adjustment.objects.bulk_create([made])
+    insert(kind="adjustment", reference=f"adjustment:{made.public_id}")
+    return made
+
+
 FAULTS = {
     "account {}: its totals are not the sum of its transfers": lambda: account("cash").update(credits=1),
     "account {}: below zero": lambda: account("cash").update(debits=100_001),
     "buyer {}: has cash and owes at the same time": owes_with_cash,
     "transfer {}: no positive amount between two accounts": lambda: insert(amount=0),
     "transfer {}: not the mirror of what it reverses": reversed_by_half,
+    "adjustment {}: what was approved is not what was moved": lambda: adjustment(amount_cents=8),
+    "adjustment {}: moves the money of another member": lambda: adjustment(owner=make_member("Bea")),
+    "transfer {}: no approved adjustment explains it": lambda: adjustment(state="asked"),
     "transfer {}: a line before it is missing": lambda: insert(line=2),
 }
 

@@ -32,6 +32,9 @@ ORDER = {
 MAILS: dict[str, list[dict]] = {
     "accounts/email/welcome": [CODE],
     "accounts/email/verification": [CODE],
+    "accounts/email/code_from_support": [CODE | {"url": "http://testserver/accounts/code/"}],
+    "accounts/email/buying_stopped": [{}],
+    "accounts/email/buying_allowed": [{"url": "http://testserver/leads/"}],
     "accounts/email/account_exists": [{"login_url": "http://testserver/in/", "reset_url": "http://testserver/reset/"}],
     "accounts/email/reset_code": [CODE],
     "accounts/email/password_changed": [{"reset_url": "http://testserver/reset/"}],
@@ -44,6 +47,12 @@ MAILS: dict[str, list[dict]] = {
         MONEY | {"won": won, "owed": owed} for won in (True, False) for owed in ("", "$7.00")
     ],
     "wallet/email/alert": [{"what": what, "processor_id": "pi_123"} for what in ALERTS],
+    "ledger/email/adjusted": [
+        MONEY | {"was": {kind: True}} for kind in ("goodwill", "put_in", "take_out", "write_off")
+    ],
+    "purchases/email/credited": [
+        MONEY | {"what": "Solar, Phoenix AZ", "why": "Goodwill", "price": "$2,000.00", "purchase": "purchase234567"}
+    ],
     "purchases/email/receipt": [ORDER | {"lines": LINES}, ORDER | {"lines": LINES[:1]}],
     "purchases/email/consent_taken_back": [
         {"what": "Solar, Phoenix AZ", "bought_on": "5 Jan 2026", "url": "http://testserver/my-leads/one/"}

@@ -149,7 +149,7 @@ def a_failed_refund_does_not_come_back(monkeypatch):
 
 @bug
 def a_dispute_does_not_stop_buying(monkeypatch):
-    monkeypatch.setattr(services, "has_open_dispute", lambda buyer: False)
+    monkeypatch.setattr(services, "_STOPS", services._STOPS.replace("AND is_open", "AND 1 = 0"))
 
 
 @bug

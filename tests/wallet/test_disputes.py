@@ -106,7 +106,7 @@ def test_told_before_its_payment(site, buyer):
     site.hear("charge.dispute.created")
     site.hear(times=2)
     assert balance(buyer) == 0
-    assert disputes.has_open_dispute(buyer.pk)
+    assert Dispute.objects.filter(buyer=buyer, is_open=True).exists()
 
 
 def test_a_question_of_the_bank_moves_and_stops_nothing(site, buyer):
@@ -187,13 +187,13 @@ def test_what_stops_nothing(site, buyer, state):
     _, intent = site.funded(buyer)
     disputes.apply_dispute(DisputeFact("du_1", intent, 10_000, "lost", 0, 0, 0))
     disputes.apply_dispute(DisputeFact("du_1", intent, 10_000, state, 0, 0, 0))
-    assert not disputes.has_open_dispute(buyer.pk)
+    assert not Dispute.objects.filter(buyer=buyer, is_open=True).exists()
 
 
 def test_a_state_we_do_not_know_stops_buying(site, buyer):
     _, intent = site.funded(buyer)
     disputes.apply_dispute(DisputeFact("du_1", intent, 10_000, "something_new", 0, 0, 0))
-    assert disputes.has_open_dispute(buyer.pk)
+    assert Dispute.objects.filter(buyer=buyer, is_open=True).exists()
 
 
 def test_a_fee_that_is_given_back(db, buyer):

@@ -1,0 +1,90 @@
+"""Looking at personal details: written down first, with the reason, and limited (issue of the back office).
+
+A look that cannot be written down does not take place.
+"""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from django.contrib.auth import get_user_model
+from django.db import connection
+
+from marketplace.core import clock
+from marketplace.core.refusals import Refusal
+from marketplace.core.transactions import in_transaction
+from marketplace.core.two_people import decide
+
+from .models import MoreReveals, Reveal
+
+ALONE = 50  # looks in an hour
+AN_HOUR = timedelta(hours=1)
+Details = TypeVar("Details")
+
+
+class TooManyReveals(Refusal):
+    """The looks of this hour are used up; another person may allow more."""
+
+    status = 429
+    retry_after = 3600
+    message = (
+        f"You have looked at {ALONE} people within an hour. Wait, or ask somebody else to allow more: tell them what "
+        "you are working on."
+    )
+
+
+def reveal(staff: Any, about: Reveal.About, subject_id: str, *, reason: str, read: Callable[[], Details]) -> Details:
+    """What ``read`` answers, once it is written down who looks at whom and why.
+
+    Raises:
+        RuntimeError: inside a transaction, which could undo the record after the details were seen.
+        TooManyReveals: nothing is read.
+        DatabaseError: the record cannot be written; nothing is read.
+    """
+    if connection.in_atomic_block:
+        raise RuntimeError("a reveal is recorded in a transaction of its own")
+    _record(staff, about, subject_id, reason)
+    return read()
+
+
+@in_transaction
+def _record(staff: Any, about: Reveal.About, subject_id: str, reason: str) -> None:
+    get_user_model().objects.select_for_update(no_key=True).get(pk=staff.pk)  # two looks at once count as two
+    if looks_left(staff) <= 0:
+        raise TooManyReveals
+    Reveal.objects.create(
+        staff=staff, about=Reveal.About(about), subject_id=subject_id, reason=reason, revealed_at=clock.now()
+    )
+
+
+def looks_left(staff: Any) -> int:
+    """How many more people this member of staff may look at now."""
+    since = clock.now() - AN_HOUR
+    looked = Reveal.objects.filter(staff=staff, revealed_at__gt=since).count()
+    allowed = MoreReveals.objects.filter(maker=staff, state=MoreReveals.State.APPROVED, decided_at__gt=since).count()
+    return ALONE * (1 + allowed) - looked
+
+
+def ask_for_more(staff: Any, *, reason: str) -> MoreReveals:
+    """Ask for another 50 looks within an hour. Asked again while it waits, it is the same request."""
+    waiting = MoreReveals.objects.waiting().filter(maker=staff).first()
+    return waiting or MoreReveals.objects.create(maker=staff, reason=reason)
+
+
+@in_transaction
+def allow_more(checker: Any, request: MoreReveals) -> None:
+    """Let somebody else look at 50 more people, for an hour from now.
+
+    Raises:
+        SamePerson, AlreadyDecided: see ``decide``.
+    """
+    decide(request, checker, MoreReveals.State.APPROVED)
+
+
+def decline_more(checker: Any, request: MoreReveals, *, answer: str) -> None:
+    """Leave it at 50, and say why.
+
+    Raises:
+        SamePerson, AlreadyDecided: see ``decide``.
+    """
+    decide(request, checker, MoreReveals.State.DECLINED, answer=answer)
