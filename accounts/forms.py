@@ -9,7 +9,6 @@ from allauth.account.utils import complete_signup, get_next_redirect_url
 from allauth.core.internal.cryptokit import normalize_user_code
 from django import forms
 from django.contrib import messages
-from django.contrib.admin.forms import AdminAuthenticationForm
 from django.contrib.auth.hashers import make_password
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxLengthValidator
@@ -235,17 +234,6 @@ class ChangeEmailForm(PlainFields, allauth.AddEmailForm):
     """The new address; it replaces the old one once its code was entered."""
 
     words = {"email": ("New email", "We send a code to it.")}
-
-
-class StaffSignInForm(AdminAuthenticationForm):
-    """The sign-in form of the admin under the same limits as everybody's."""
-
-    def clean(self) -> dict[str, Any]:
-        adapter = AccountAdapter(self.request)
-        adapter.pre_authenticate(self.request, email=self.cleaned_data.get("username", ""))
-        cleaned: dict[str, Any] = super().clean()
-        adapter._rollback_login_failed_rl_usage()  # it succeeded: that was no failed try
-        return cleaned
 
 
 class PhoneWidget(RegionalPhoneNumberWidget):

@@ -19,7 +19,6 @@ ASKED = {
     "account_change_password": ["change_password"],
     "account_reset_password": ["reset_password"],
     "account_complete_password_reset": ["reset_password_from_key"],
-    "admin:login": ["login_failed"],
 }
 UNKNOWN = 60
 
@@ -40,6 +39,6 @@ def _left(request: HttpRequest, action: str, rate: Rate, who: str) -> int:
 
 def _addresses(request: HttpRequest) -> set[str]:
     """Whom the request may be about: what was typed, the address whose code is under way, the member."""
-    typed = [request.POST.get(field, "") for field in ("email", "login", "username")]
+    typed = [request.POST.get(field, "") for field in ("email", "login")]
     waiting = request.session.get(EMAIL_VERIFICATION_CODE_SESSION_KEY, {}).get("email", "")
     return {address.strip().lower() for address in (*typed, waiting, getattr(request.user, "email", ""))}

@@ -58,6 +58,7 @@ INSTALLED_APPS = [
     "marketplace.apps.MarketplaceConfig",
     "allauth",
     "allauth.account",
+    "allauth.mfa",
     "csp",
     "phonenumber_field",
     "django_htmx",
@@ -231,6 +232,8 @@ ACCOUNT_RATE_LIMITS = {
     "login_failed": "20/m/ip,5/300s/key",
     "confirm_email": "1/10s/key,10/h/key",
 }
+# Our staff need a second factor; a demo lets those in who have none yet.
+STAFF_SECOND_FACTOR = not DEBUG
 ALLAUTH_TRUSTED_PROXY_COUNT = TRUSTED_PROXY_COUNT
 
 SESSION_ENGINE = "marketplace.core.sessions"

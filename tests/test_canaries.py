@@ -75,7 +75,7 @@ def staff_looks(stack: Stack) -> None:
     """Support looks for the canary, opens every page about them and does what the admin writes into its history."""
     browser = Browser(stack, STAFF_IP)
     page = browser.get("/admin/login/?next=/admin/")
-    page = browser.submit(page, "/admin/login/", username=STAFF, password=STAFF_PASSWORD)
+    page = browser.submit(page, "/accounts/login/", login=STAFF, password=STAFF_PASSWORD)
     assert page.url == f"{stack.url}/admin/"
     browser.get(f"/admin/accounts/user/?q={EMAIL}")
     for path in stack.python(_ABOUT):

@@ -72,13 +72,6 @@ def test_another_code_for_a_password_too_soon_leads_back(visitor, alice):
 # How each page is pressed until it refuses: who presses, how often at most, with what, and the seconds of its limit.
 PRESSED = {
     "signing in": ("visitor", 5, SIGN_IN, WRONG, 300),
-    "signing in as staff": (
-        "visitor",
-        5,
-        reverse("admin:login"),
-        {"username": WRONG["login"], "password": "wrong"},
-        300,
-    ),
     "signing up": ("visitor", 20, SIGN_UP, {}, 60),
     "asking for a reset": ("visitor", 5, RESET, {"email": "Alice@example.com"}, 60),
     "changing the password": ("as_alice", 5, CHANGE_PASSWORD, {"oldpassword": "wrong", "password1": "x"}, 60),
@@ -229,7 +222,6 @@ def walk(visitor, mails) -> list[str]:
     for _ in range(7):
         visitor.post(SIGN_IN, {"login": "newcomer@example.com", "password": "wrong wrong wrong"})
         visitor.post(RESET, {"email": "newcomer@example.com"})
-    visitor.post(reverse("admin:login"), {"username": "newcomer@example.com", "password": "wrong wrong wrong"})
     visitor.get("/nowhere/newcomer@example.com/?email=newcomer@example.com")
     return ["newcomer@example.com", "newcomer%40example.com", IP, "Canary/1.0", PASSWORD, code, "wrong wrong"]
 
