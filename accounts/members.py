@@ -1,22 +1,28 @@
 """What pages of members share: their requests, their time zone, and the form of one who was signed out meanwhile."""
 
+import time
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from allauth.account.authentication import get_authentication_records
+from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
-from django.shortcuts import render
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.http import urlencode
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
 from marketplace.core.links import page_above, safe_next
+from marketplace.core.sessions import SIGNED_IN_AT
 
 from .models import User
 
 View = Callable[..., HttpResponseBase]
-NOT_TYPED = {"csrfmiddlewaretoken", "key", "next", "choice"}
+NOT_TYPED = {"csrfmiddlewaretoken", "key", "next", "choice", "credential"}
 
 
 class MemberRequest(HttpRequest):
@@ -62,6 +68,34 @@ def shown_to_members(view: View) -> View:
         return _signed_out(request, text=_typed(request), there=request.get_full_path())
 
     return guarded
+
+
+def confirmed_at(request: HttpRequest) -> float:
+    """When password or second factor were given last in this session, in seconds since 1970; 0 if never."""
+    records = get_authentication_records(request, request.user)  # type: ignore[arg-type]
+    return max([request.session.get(SIGNED_IN_AT, 0), *(record["at"] for record in records)])
+
+
+def recently_confirmed(view: View) -> View:
+    """Password or second factor within the last 15 minutes, else they are asked for first: for what must not happen
+    behind the member's back. What was typed meanwhile is given back. Inside of whatever asks for signing in."""
+
+    @wraps(view)
+    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if time.time() - confirmed_at(request) < settings.ACCOUNT_REAUTHENTICATION_TIMEOUT:
+            return view(request, *args, **kwargs)
+        there = f"{reverse('account_reauthenticate')}?{urlencode({'next': request.get_full_path()})}"
+        if request.method != "POST":
+            return redirect(there)
+        return _not_sure(request, there=there)
+
+    return guarded
+
+
+@never_cache
+def _not_sure(request: HttpRequest, *, there: str) -> HttpResponse:
+    """403: like ``_signed_out``, for somebody who is signed in but gave no password for a while."""
+    return render(request, "accounts/not_sure.html", {"text": _typed(request), "there": there}, status=403)
 
 
 def _typed(request: HttpRequest) -> str:

@@ -15,6 +15,7 @@ from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
 from django.db import models
 from django.db.models.functions import Lower
+from django.utils.crypto import salted_hmac
 from phonenumber_field.modelfields import PhoneNumberField
 
 from marketplace.core import clock
@@ -75,6 +76,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     date_joined = models.DateTimeField("joined", default=clock.now)
     first_purchase_at = models.DateTimeField("first purchase", null=True, help_text="when the member became a buyer")
     buying_stopped_at = models.DateTimeField(null=True, help_text="since when our staff keep the member from buying")
+    sessions_ended = models.PositiveIntegerField(default=0, db_default=0, help_text="how often all sessions were ended")
 
     business_name = models.CharField(max_length=120, blank=True)
     phone = PhoneNumberField(blank=True)
@@ -105,6 +107,13 @@ class User(AbstractBaseUser, PermissionsMixin):
     def is_verified(self) -> bool:
         """Whether the member proved to read their email (AL-07)."""
         return self.email_verified_at is not None
+
+    def _get_session_auth_hash(self, secret: str | None = None) -> str:
+        """What every session of the member has to hold: Django's, until ``services.end_sessions`` was called once."""
+        if not self.sessions_ended:
+            return super()._get_session_auth_hash(secret)  # type: ignore[misc,no-any-return]
+        value = f"{self.password}|{self.sessions_ended}"
+        return salted_hmac("accounts.sessions", value, secret=secret, algorithm="sha256").hexdigest()
 
 
 class SupportCode(models.Model):

@@ -2,6 +2,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from allauth.account.models import EmailAddress, EmailConfirmation
+from allauth.mfa.models import Authenticator
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth import SESSION_KEY
 from django.contrib.sessions.models import Session
@@ -32,6 +33,7 @@ from .models import SupportCode, User
             "last_login",
             "first_purchase_at",
             "buying_stopped_at",
+            "sessions_ended",
             "business_name",
             "phone",
             "preferred_channel",
@@ -88,6 +90,28 @@ def _open_sessions() -> Iterator[tuple[int, Session]]:
         member = session.get_decoded().get(SESSION_KEY)
         if member:
             yield int(member), session
+
+
+@personal_data(
+    key="accounts.second_factor",
+    title="Your second factor for signing in",
+    about=Subject.MEMBER,
+    categories=(Category.CREDENTIAL,),
+    purposes=(Purpose.ACCOUNT_SECURITY,),
+    source=Source.TOLD,
+    kept="until you remove it, at most as long as the account",
+    fields={"mfa.Authenticator": ("user", "type", "data", "created_at", "last_used_at")},
+)
+class SecondFactor:
+    @staticmethod
+    def rows(subject: Any) -> Iterable[Mapping[str, Any]]:
+        for factor in Authenticator.objects.filter(user=subject):
+            what = factor.data.get("name", "sealed; not even our staff can read it")
+            yield {"type": factor.type, "what": what, "since": factor.created_at, "last_used": factor.last_used_at}
+
+    @staticmethod
+    def people() -> Iterable[int]:
+        return Authenticator.objects.values_list("user_id", flat=True).distinct()
 
 
 @personal_data(

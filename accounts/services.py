@@ -5,6 +5,7 @@ from datetime import datetime
 from allauth.account.models import EmailAddress
 from django.contrib.auth.hashers import make_password
 from django.db import IntegrityError, transaction
+from django.db.models import F
 
 from marketplace.core import clock
 from marketplace.core.ids import new_id
@@ -87,6 +88,13 @@ def set_password(user: User, password: str) -> None:
         user.password = hashed
         user.save(update_fields=["password"])
         emails.password_changed(user)
+
+
+def end_sessions(user: User) -> None:
+    """Sign the member out everywhere. Whoever calls this for a session that shall go on gives it the member's new
+    hash (``update_session_auth_hash``)."""
+    User.objects.filter(pk=user.pk).update(sessions_ended=F("sessions_ended") + 1)
+    user.refresh_from_db(fields=["sessions_ended"])
 
 
 def mark_verified(user: User) -> bool:

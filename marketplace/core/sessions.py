@@ -15,7 +15,7 @@ from .transactions import is_away
 # Seconds that the session of somebody who is not signed in lives on: a sign-up or a reset that was given up holds an
 # email. The box "Keep me signed in" counts from the moment one is.
 A_VISIT = 3600
-_SINCE = "signed_in_at"  # seconds since 1970
+SIGNED_IN_AT = "signed_in_at"  # seconds since 1970
 _KEY = re.compile(r"[0-9a-z]{32}", re.ASCII)
 
 
@@ -28,14 +28,14 @@ class SessionStore(db.SessionStore):
 
     def __setitem__(self, key: str, value: Any) -> None:
         if key == SESSION_KEY:
-            super().__setitem__(_SINCE, int(clock.now().timestamp()))
+            super().__setitem__(SIGNED_IN_AT, int(clock.now().timestamp()))
         super().__setitem__(key, value)
 
     def _time_left(self) -> int:
         """Seconds for which the session may live on. Django would count from its last change, without end."""
         if SESSION_KEY not in self:
             return A_VISIT
-        return max(0, int(self.get(_SINCE, 0)) + settings.SESSION_COOKIE_AGE - int(clock.now().timestamp()))
+        return max(0, int(self.get(SIGNED_IN_AT, 0)) + settings.SESSION_COOKIE_AGE - int(clock.now().timestamp()))
 
     def get_expiry_age(self, **kwargs: Any) -> int:
         return min(super().get_expiry_age(**kwargs), self._time_left())
