@@ -1,34 +1,24 @@
 from typing import Any
 
 from allauth.account import admin as allauth_admin  # registers its tables; done here, it cannot do so after us
-from allauth.account.decorators import secure_admin_login
 from allauth.account.models import EmailAddress, EmailConfirmation
 from allauth.mfa import admin as allauth_mfa_admin
 from allauth.mfa.models import Authenticator
 from django.contrib import admin
-from django.contrib.auth.admin import GroupAdmin
+from django.contrib.auth import admin as auth_admin
 from django.contrib.auth.models import Group
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from phonenumber_field.phonenumber import to_python
 
-from marketplace.core.admin import ForgivingLists, ReadOnlyAdmin
+from marketplace.core.admin import ReadOnlyAdmin
 
 from .models import User
 
-admin.site.site_header = admin.site.site_title = "Leadfair support"
-admin.site.index_title = "What happened on the site"
-# One door for all: the admin's own asks for no second factor.
-admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
-for table in (EmailAddress, EmailConfirmation, Authenticator):  # lists of plain addresses, and of secrets
-    if allauth_admin and allauth_mfa_admin and admin.site.is_registered(table):
+# Lists of plain addresses and of secrets, and the roles, which are a table in the code.
+for table in (EmailAddress, EmailConfirmation, Authenticator, Group):
+    if allauth_admin and allauth_mfa_admin and auth_admin and admin.site.is_registered(table):
         admin.site.unregister(table)
-admin.site.unregister(Group)
-
-
-@admin.register(Group)
-class OwnGroupAdmin(ForgivingLists, GroupAdmin):
-    """Django's, with lists that forgive."""
 
 
 @admin.register(User)

@@ -72,7 +72,7 @@ def shown_to_members(view: View) -> View:
 
 def confirmed_at(request: HttpRequest) -> float:
     """When password or second factor were given last in this session, in seconds since 1970; 0 if never."""
-    records = get_authentication_records(request, request.user)  # type: ignore[arg-type]
+    records = get_authentication_records(request, request.user)
     return max([request.session.get(SIGNED_IN_AT, 0), *(record["at"] for record in records)])
 
 

@@ -111,7 +111,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     def _get_session_auth_hash(self, secret: str | None = None) -> str:
         """What every session of the member has to hold: Django's, until ``services.end_sessions`` was called once."""
         if not self.sessions_ended:
-            return super()._get_session_auth_hash(secret)  # type: ignore[misc,no-any-return]
+            return super()._get_session_auth_hash(secret)  # type: ignore[misc]
         value = f"{self.password}|{self.sessions_ended}"
         return salted_hmac("accounts.sessions", value, secret=secret, algorithm="sha256").hexdigest()
 

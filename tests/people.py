@@ -5,6 +5,7 @@ from importlib import import_module
 from allauth.account.models import EmailAddress
 from django.conf import settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
+from django.contrib.auth.models import Group
 from django.db import transaction
 
 from accounts.models import User
@@ -58,6 +59,14 @@ def make_alice(cents: int = 0) -> User:
 
 def make_bob(cents: int = 0) -> User:
     return make_member("Bob", cents=cents)
+
+
+def make_staff(name: str, *roles: str) -> User:
+    """Somebody of our staff with these roles."""
+    staff = make_member(name, is_staff=True)
+    staff.groups.set(Group.objects.filter(name__in=roles))
+    assert staff.groups.count() == len(roles)
+    return staff
 
 
 def make_charlie() -> User:

@@ -72,7 +72,7 @@ answer += [f"purchases/purchase/{{row.pk}}" for row in Purchase.objects.filter(b
 
 
 def staff_looks(stack: Stack) -> None:
-    """Support looks for the canary, opens every page about them and does what the admin writes into its history."""
+    """Support looks for the canary, opens every page about them, notes something and looks at the details."""
     browser = Browser(stack, STAFF_IP)
     page = browser.get("/admin/login/?next=/admin/")
     page = browser.submit(page, "/accounts/login/", login=STAFF, password=STAFF_PASSWORD)
@@ -81,8 +81,12 @@ def staff_looks(stack: Stack) -> None:
     for path in stack.python(_ABOUT):
         browser.get(f"/admin/{path}/change/")
         browser.get(f"/admin/{path}/history/")
-    page = browser.submit(browser.get("/admin/auth/group/add/"), "group/add", name="Looks after canaries")
-    assert "was added successfully" in page.text
+    member = browser.get(f"/admin/search/?q={EMAIL}").url.removeprefix(stack.url)
+    assert "/admin/members/" in member
+    page = browser.submit(browser.get(f"{member}note/"), "/note/", text="Asked for a receipt.")
+    assert "The note is added." in page.text
+    page = browser.submit(browser.get(f"{member}reveal/"), "/reveal/", reason="Asked for a receipt.")
+    assert EMAIL in page.text, "shown, and written down that it was"
 
 
 # --- where things are kept --------------------------------------------------------------------------------------------

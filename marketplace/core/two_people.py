@@ -4,13 +4,14 @@ A room derives a model of its own that says what is asked for. Its verb calls ``
 does what was asked, so that both happen or neither, and only once.
 """
 
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from django.conf import settings
-from django.db import models
+from django.db import IntegrityError, models, transaction
 from django.db.models import F, Q
 
 from . import clock
+from .cards import mask_cards
 from .ids import new_id
 from .refusals import Refusal
 
@@ -71,6 +72,33 @@ class TwoPeople(models.Model):
     @property
     def is_waiting(self) -> bool:
         return self.state == self.State.ASKED
+
+
+class FormUsed(Refusal):
+    """The key of a form belongs to another request."""
+
+    message = "This form was used already. Nothing was changed; open it anew."
+
+
+Asked = TypeVar("Asked", bound=TwoPeople)
+
+
+def ask_once(model: type[Asked], maker: Any, *, key: str, reason: str, **fields: Any) -> Asked:
+    """Write down what ``maker`` asks for. The same ``key`` of theirs again answers with the first request; card numbers
+    in the reason are masked (AL-11).
+
+    Raises:
+        FormUsed: the key is somebody else's.
+    """
+    asked = {"reason": mask_cards(reason), **fields}
+    try:
+        with transaction.atomic():
+            found, _ = model._default_manager.get_or_create(public_id=key or new_id(), maker=maker, defaults=asked)
+    except IntegrityError as error:
+        if not key or not model._default_manager.filter(public_id=key).exists():
+            raise
+        raise FormUsed from error
+    return found  # type: ignore[return-value]
 
 
 def decide(request: TwoPeople, checker: Any, state: TwoPeople.State, *, answer: str = "") -> None:

@@ -5,7 +5,7 @@ from typing import Any
 from marketplace.core.money import dollars, whole_cents
 from marketplace.core.refusals import Refusal
 from marketplace.core.transactions import in_transaction
-from marketplace.core.two_people import SamePerson, decide
+from marketplace.core.two_people import SamePerson, ask_once, decide
 
 from . import emails
 from . import services as ledger
@@ -18,8 +18,9 @@ class NotThatMuch(Refusal):
     """There is less to take out, or less owed, than was asked for."""
 
 
-def ask(maker: Any, owner: Any, kind: Adjustment.Kind, *, cents: int, reason: str) -> Adjustment:
-    """Ask for ``cents`` to be put right for the member ``owner``. Nothing moves before somebody else approves it.
+def ask(maker: Any, owner: Any, kind: Adjustment.Kind, *, cents: int, reason: str, key: str = "") -> Adjustment:
+    """Ask for ``cents`` to be put right for the member ``owner``. Nothing moves before somebody else approves it. The
+    same ``key`` again answers with the first request.
 
     Raises:
         SamePerson: it is the maker's own account.
@@ -27,9 +28,8 @@ def ask(maker: Any, owner: Any, kind: Adjustment.Kind, *, cents: int, reason: st
     """
     if maker.pk == owner.pk:
         raise SamePerson
-    return Adjustment.objects.create(
-        maker=maker, owner=owner, kind=Kind(kind), amount_cents=whole_cents(cents), reason=reason
-    )
+    kind = Kind(kind)
+    return ask_once(Adjustment, maker, key=key, reason=reason, owner=owner, kind=kind, amount_cents=whole_cents(cents))
 
 
 @in_transaction

@@ -3,7 +3,7 @@ from django.contrib import admin
 from marketplace.core.admin import ReadOnlyAdmin
 from marketplace.core.money import dollars
 
-from .models import Account, Transfer
+from .models import Account, Adjustment, Transfer
 
 
 def _name(account: Account) -> str:
@@ -58,3 +58,34 @@ class TransferAdmin(ReadOnlyAdmin):
     @admin.display(description="Reference", ordering="reference")
     def fact(self, transfer: Transfer) -> str:
         return f"{transfer.reference}, line {transfer.line}" if transfer.line else transfer.reference
+
+
+@admin.register(Adjustment)
+class AdjustmentAdmin(ReadOnlyAdmin):
+    """What was asked for and decided; done on the pages of the member and of what waits."""
+
+    list_display = ["public_id", "made_at", "member", "kind", "dollars", "state", "asked_by", "decided_by"]
+    list_filter = ["state", "kind"]
+    list_select_related = ["owner", "maker", "checker"]
+    ordering = ["-pk"]
+    search_fields = ["public_id", "owner__handle", "owner__public_id"]
+    search_help_text = "Handle or public id of a member, public id of an adjustment."
+    fields = ["public_id", "member", "kind", "dollars", "asked_by", "made_at", "reason"]
+    fields += ["state", "decided_by", "decided_at", "answer"]
+    readonly_fields = ["member", "dollars", "asked_by", "decided_by"]
+
+    @admin.display(description="Member", ordering="owner__handle")
+    def member(self, adjustment: Adjustment) -> str:
+        return adjustment.owner.handle
+
+    @admin.display(description="Amount", ordering="amount_cents")
+    def dollars(self, adjustment: Adjustment) -> str:
+        return dollars(adjustment.amount_cents)
+
+    @admin.display(description="Asked for by", ordering="maker__handle")
+    def asked_by(self, adjustment: Adjustment) -> str:
+        return adjustment.maker.handle
+
+    @admin.display(description="Decided by", ordering="checker__handle")
+    def decided_by(self, adjustment: Adjustment) -> str:
+        return adjustment.checker.handle if adjustment.checker else "–"

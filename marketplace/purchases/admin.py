@@ -6,7 +6,7 @@ from django.utils.safestring import SafeString, mark_safe
 from marketplace.core.admin import ReadOnlyAdmin
 from marketplace.core.money import dollars
 
-from .models import Order, Purchase
+from .models import Credit, Order, Purchase
 
 
 @admin.register(Order)
@@ -47,8 +47,9 @@ class PurchaseAdmin(ReadOnlyAdmin):
     ordering = ["-pk"]
     search_fields = ["public_id", "lead__public_id", "order__public_id", "buyer__handle", "buyer__public_id"]
     search_help_text = "Handle or public id of a member, public id of a lead, a purchase or an order."
-    fields = ["public_id", "order", "member", "lead", "price", "slot_number", "stage", "terms_sha256", "created_at"]
-    readonly_fields = ["member", "price"]
+    fields = ["public_id", "order", "member", "lead", "price", "came_back", "slot_number", "stage", "terms_sha256"]
+    fields += ["created_at"]
+    readonly_fields = ["member", "price", "came_back"]
 
     @admin.display(description="Member", ordering="buyer__handle")
     def member(self, purchase: Purchase) -> str:
@@ -58,6 +59,41 @@ class PurchaseAdmin(ReadOnlyAdmin):
     def price(self, purchase: Purchase) -> str:
         return dollars(purchase.price_cents)
 
+    @admin.display(description="Given back", ordering="credited_cents")
+    def came_back(self, purchase: Purchase) -> str:
+        return dollars(purchase.credited_cents)
+
     @admin.display(description="Slot", ordering="slot_number")
     def slot(self, purchase: Purchase) -> int:
         return purchase.slot_number
+
+
+@admin.register(Credit)
+class CreditAdmin(ReadOnlyAdmin):
+    """What was given back of which purchase, and why. Asked for on the page of the member, decided where it waits."""
+
+    list_display = ["public_id", "made_at", "member", "code", "dollars", "state", "asked_by", "decided_by"]
+    list_filter = ["state", "code"]
+    list_select_related = ["buyer", "maker", "checker"]
+    ordering = ["-pk"]
+    search_fields = ["public_id", "purchase__public_id", "buyer__handle", "buyer__public_id"]
+    search_help_text = "Handle or public id of a member, public id of a purchase or a credit."
+    fields = ["public_id", "purchase", "member", "code", "dollars", "asked_by", "made_at", "reason"]
+    fields += ["state", "decided_by", "decided_at", "answer"]
+    readonly_fields = ["member", "dollars", "asked_by", "decided_by"]
+
+    @admin.display(description="Member", ordering="buyer__handle")
+    def member(self, credit: Credit) -> str:
+        return credit.buyer.handle
+
+    @admin.display(description="Amount", ordering="amount_cents")
+    def dollars(self, credit: Credit) -> str:
+        return dollars(credit.amount_cents)
+
+    @admin.display(description="Asked for by", ordering="maker__handle")
+    def asked_by(self, credit: Credit) -> str:
+        return credit.maker.handle
+
+    @admin.display(description="Decided by", ordering="checker__handle")
+    def decided_by(self, credit: Credit) -> str:
+        return credit.checker.handle if credit.checker else "–"

@@ -10,7 +10,7 @@ from accounts.models import User
 from marketplace.core.money import dollars, whole_cents
 from marketplace.core.refusals import Refusal
 from marketplace.core.transactions import in_transaction
-from marketplace.core.two_people import SamePerson, decide
+from marketplace.core.two_people import SamePerson, ask_once, decide
 from marketplace.ledger import services as ledger
 from marketplace.ledger.models import Transfer
 
@@ -30,8 +30,9 @@ class MoreThanPaid(Refusal):
 
 
 @in_transaction
-def ask(maker: User, purchase: Purchase, *, cents: int, code: Credit.Code, reason: str) -> Credit:
-    """Ask for ``cents`` of a purchase to be given back. Nothing moves before somebody else approves it.
+def ask(maker: User, purchase: Purchase, *, cents: int, code: Credit.Code, reason: str, key: str = "") -> Credit:
+    """Ask for ``cents`` of a purchase to be given back. Nothing moves before somebody else approves it. The same
+    ``key`` again answers with the first request.
 
     Raises:
         SamePerson: it is the maker's own purchase.
@@ -40,13 +41,13 @@ def ask(maker: User, purchase: Purchase, *, cents: int, code: Credit.Code, reaso
     """
     if maker.pk == purchase.buyer_id:
         raise SamePerson
+    if key and (again := Credit.objects.filter(public_id=key, maker=maker).first()):
+        return again
     present = Purchase.objects.select_for_update(no_key=True).get(pk=purchase.pk)
     if whole_cents(cents) > (left := left_of(present)):
         raise MoreThanPaid(left)
-    return Credit.objects.create(
-        maker=maker, purchase=purchase, buyer_id=purchase.buyer_id, amount_cents=cents, code=Credit.Code(code),
-        reason=reason,
-    )  # fmt: skip
+    fields = {"purchase": purchase, "buyer_id": purchase.buyer_id, "amount_cents": cents, "code": Credit.Code(code)}
+    return ask_once(Credit, maker, key=key, reason=reason, **fields)
 
 
 def left_of(purchase: Purchase) -> int:

@@ -1,12 +1,10 @@
 """The pages of the admin on which staff bring files of leads in, and withdraw what is left of them."""
 
 from collections.abc import Callable
-from functools import wraps
 from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.admin.models import CHANGE, LogEntry
-from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
@@ -15,6 +13,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from accounts.models import User
 from marketplace.core import clock
+from marketplace.core.admin import staff_with
 from marketplace.core.csv_export import CONTENT_TYPE
 from marketplace.core.downloads import download
 from marketplace.core.refusals import Refusal
@@ -38,21 +37,6 @@ class StaffRequest(HttpRequest):
     """A request of somebody who may open the admin."""
 
     user: User
-
-
-def staff_with(permission: str) -> Callable[[View], View]:
-    """For pages of the admin: who is staff and lacks ``permission`` gets a 403."""
-
-    def decorate(view: View) -> View:
-        @wraps(view)
-        def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-            if not request.user.has_perm(permission):
-                raise PermissionDenied
-            return view(request, *args, **kwargs)
-
-        return guarded
-
-    return decorate
 
 
 @csrf_exempt  # by the outer view alone: the token is looked for in _upload, once the file is sealed as it arrives

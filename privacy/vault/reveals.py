@@ -8,12 +8,13 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 from django.contrib.auth import get_user_model
-from django.db import connection
+from django.db import transaction
 
 from marketplace.core import clock
+from marketplace.core.cards import mask_cards
 from marketplace.core.refusals import Refusal
 from marketplace.core.transactions import in_transaction
-from marketplace.core.two_people import decide
+from marketplace.core.two_people import ask_once, decide
 
 from .models import MoreReveals, Reveal
 
@@ -41,19 +42,18 @@ def reveal(staff: Any, about: Reveal.About, subject_id: str, *, reason: str, rea
         TooManyReveals: nothing is read.
         DatabaseError: the record cannot be written; nothing is read.
     """
-    if connection.in_atomic_block:
-        raise RuntimeError("a reveal is recorded in a transaction of its own")
-    _record(staff, about, subject_id, reason)
+    with transaction.atomic(durable=True):
+        _record(staff, about, subject_id, reason)
     return read()
 
 
-@in_transaction
 def _record(staff: Any, about: Reveal.About, subject_id: str, reason: str) -> None:
     get_user_model().objects.select_for_update(no_key=True).get(pk=staff.pk)  # two looks at once count as two
     if looks_left(staff) <= 0:
         raise TooManyReveals
+    why = mask_cards(reason)
     Reveal.objects.create(
-        staff=staff, about=Reveal.About(about), subject_id=subject_id, reason=reason, revealed_at=clock.now()
+        staff=staff, about=Reveal.About(about), subject_id=subject_id, reason=why, revealed_at=clock.now()
     )
 
 
@@ -65,10 +65,10 @@ def looks_left(staff: Any) -> int:
     return ALONE * (1 + allowed) - looked
 
 
-def ask_for_more(staff: Any, *, reason: str) -> MoreReveals:
+def ask_for_more(staff: Any, *, reason: str, key: str = "") -> MoreReveals:
     """Ask for another 50 looks within an hour. Asked again while it waits, it is the same request."""
     waiting = MoreReveals.objects.waiting().filter(maker=staff).first()
-    return waiting or MoreReveals.objects.create(maker=staff, reason=reason)
+    return waiting or ask_once(MoreReveals, staff, key=key, reason=reason)
 
 
 @in_transaction

@@ -9,6 +9,9 @@ import base64
 import binascii
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from cryptography.exceptions import InvalidTag
@@ -22,7 +25,20 @@ NONCE_BYTES = 12
 
 
 class CannotOpen(Exception):
-    """The sealed value was altered, stands in another row, or its key is not in the ring."""
+    """The sealed value was altered, stands in another row, its key is not in the ring, or the vault is ``closed``."""
+
+
+_is_closed: ContextVar[bool] = ContextVar("is_closed", default=False)
+
+
+@contextmanager
+def closed() -> Iterator[None]:
+    """Nothing can be unsealed inside, whoever asks: pages that are shown to somebody else than their owner."""
+    token = _is_closed.set(True)
+    try:
+        yield
+    finally:
+        _is_closed.reset(token)
 
 
 def _cipher(master: bytes, binding: str) -> AESGCM:
@@ -66,6 +82,8 @@ def unseal_bytes(sealed: bytes, binding: str, *, key_id: str) -> bytes:
     Raises:
         CannotOpen: see ``unseal``.
     """
+    if _is_closed.get():
+        raise CannotOpen("closed")
     master = sealing_ring().get(key_id)
     if master is None:
         raise CannotOpen(f"no sealing key {key_id!r}")

@@ -71,7 +71,7 @@ def test_it_works(charlie, client):
 
 def test_members_have_no_business_here(as_alice):
     page = as_alice.get(INDEX, follow=True)
-    assert page.status_code == 403
+    assert page.status_code == 404
     assert "Leadfair support" not in page.text
 
 

@@ -1,0 +1,86 @@
+"""Everything that waits for a second person, in one list."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from accounts.models import User
+from marketplace.core.two_people import TwoPeople
+from marketplace.ledger import adjustments
+from marketplace.ledger.models import Adjustment
+from marketplace.purchases import crediting
+from marketplace.purchases.models import Credit
+from privacy.vault import reveals
+from privacy.vault.models import MoreReveals
+
+
+@dataclass(frozen=True)
+class Sort:
+    """One sort of request: its rows with all that its sentence needs, who may decide, and the verbs that do it."""
+
+    name: str
+    model: type[TwoPeople]
+    with_all: tuple[str, ...]
+    permission: str
+    approve: Callable[[User, Any], None]
+    decline: Callable[..., None]
+    approved: str
+
+    def rows(self) -> Any:
+        return self.model._default_manager.select_related("maker", "checker", *self.with_all)
+
+
+SORTS = {
+    sort.name: sort
+    for sort in (
+        Sort(
+            "credit",
+            Credit,
+            ("buyer", "purchase__lead"),
+            "purchases.decide_credit",
+            crediting.approve,
+            crediting.decline,
+            "The money is back on the buyer's balance, and the buyer is told by mail.",
+        ),
+        Sort(
+            "adjustment",
+            Adjustment,
+            ("owner",),
+            "ledger.decide_adjustment",
+            adjustments.approve,
+            adjustments.decline,
+            "It is booked, and the member is told by mail.",
+        ),
+        Sort(
+            "reveals",
+            MoreReveals,
+            (),
+            "vault.decide_morereveals",
+            reveals.allow_more,
+            reveals.decline_more,
+            "Your colleague may look at 50 more people within the next hour.",
+        ),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A request that waits, and whether the reader may decide it."""
+
+    sort: Sort
+    row: TwoPeople
+    may_decide: bool
+    is_own: bool
+
+
+def waiting(reader: User) -> list[Waiting]:
+    """What waits and concerns the reader: what they may decide, and what they asked for; oldest first."""
+    found = []
+    for sort in SORTS.values():
+        may_decide = reader.has_perm(sort.permission)
+        rows = sort.rows().waiting()
+        for row in rows if may_decide else rows.filter(maker=reader):
+            is_own = row.maker_id == reader.pk
+            found.append(Waiting(sort, row, may_decide and not is_own, is_own))
+    return sorted(found, key=lambda one: one.row.made_at)

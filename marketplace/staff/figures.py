@@ -1,0 +1,103 @@
+"""What the first page of the admin says: what waits, and how the day goes. Each figure needs its permission."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db.models import Count, Min, Sum
+from django.urls import reverse
+
+from accounts.models import User
+from marketplace.core import clock
+from marketplace.core.money import dollars
+from marketplace.core.templatetags.ui import age
+from marketplace.ledger.models import Account, Transfer
+from marketplace.mail.models import OutgoingEmail
+from marketplace.purchases.models import Purchase
+from marketplace.wallet.models import Deposit, Dispute, StripeEvent
+
+from .approvals import waiting
+
+LATE = timedelta(minutes=15)  # a mail that is due and waits longer needs a look
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure: what it counts, its value in words, where to see more, and whether somebody should look now."""
+
+    what: str
+    value: str
+    address: str = ""
+    needs_a_look: bool = False
+
+
+def queues_and_figures(reader: User) -> dict[str, Any]:
+    """The queues and the figures that this member of staff may see."""
+    midnight = clock.now().replace(hour=0, minute=0, second=0, microsecond=0)
+    return {"queues": list(_queues(reader)), "figures": list(_figures(reader, midnight))}
+
+
+def _list(name: str, query: str = "") -> str:
+    return reverse(f"admin:{name}_changelist") + query
+
+
+def _queues(reader: User) -> Iterator[Figure]:
+    """What somebody has to do something about."""
+    concerns = waiting(reader)
+    yours = [one for one in concerns if one.may_decide]
+    yield Figure("Waiting for a second person", f"{len(concerns)}", reverse("admin:approvals"), bool(yours))
+    if reader.has_perm("mail.view_outgoingemail"):
+        dead = OutgoingEmail.objects.given_up().count()
+        yield Figure("Mails given up", f"{dead}", _list("mail_outgoingemail", "?state__exact=failed"), dead > 0)
+        yield _oldest_mail()
+    if reader.has_perm("wallet.view_stripeevent"):
+        dead = StripeEvent.objects.filter(state=StripeEvent.State.DEAD).count()
+        yield Figure("Events given up", f"{dead}", _list("wallet_stripeevent", "?state__exact=dead"), dead > 0)
+    if reader.has_perm("wallet.view_dispute"):
+        open_now = Dispute.objects.filter(is_open=True).count()
+        yield Figure("Open disputes", f"{open_now}", _list("wallet_dispute", "?is_open__exact=1"), open_now > 0)
+    if reader.has_perm("ledger.view_account"):
+        cents = _suspense()
+        yield Figure("Unexplained money", dollars(cents), _list("ledger_transfer", "?kind__exact=suspense"), cents != 0)
+
+
+def _oldest_mail() -> Figure:
+    now = clock.now()
+    due = OutgoingEmail.objects.filter(state=OutgoingEmail.State.QUEUED, available_at__lte=now)
+    oldest: datetime | None = due.aggregate(oldest=Min("created_at"))["oldest"]
+    address = _list("mail_outgoingemail", "?state__exact=queued")
+    if oldest is None:
+        return Figure("Oldest waiting mail", "none waits", address)
+    return Figure("Oldest waiting mail", f"{age(oldest)} old", address, now - oldest > LATE)
+
+
+def _suspense() -> int:
+    """What lies in suspense, in cents: credits minus debits of that account, which keeps no total."""
+    account = Account.objects.get(kind=Account.Kind.SUSPENSE)
+    moved = (
+        Transfer.objects.filter(**{side: account}).aggregate(cents=Sum("amount"))["cents"] or 0
+        for side in ("credit", "debit")
+    )
+    return next(moved) - next(moved)
+
+
+def _figures(reader: User, midnight: datetime) -> Iterator[Figure]:
+    """How the day goes, since midnight UTC."""
+    if reader.has_perm("wallet.view_deposit"):
+        paid = Deposit.objects.paid().filter(paid_at__gte=midnight)
+        value = _number_and_sum(paid.aggregate(number=Count("pk"), cents=Sum("received_cents")))
+        yield Figure("Deposits today", value, _list("wallet_deposit", "?state__exact=paid"))
+        failed = Deposit.objects.filter(state=Deposit.State.FAILED, created_at__gte=midnight).count()
+        yield Figure("Deposits that failed today", f"{failed}", _list("wallet_deposit", "?state__exact=failed"))
+    if reader.has_perm("purchases.view_purchase"):
+        sold = Purchase.objects.filter(created_at__gte=midnight)
+        value = _number_and_sum(sold.aggregate(number=Count("pk"), cents=Sum("price_cents")))
+        yield Figure("Sales today", value, _list("purchases_purchase"))
+    if reader.has_perm("mail.view_outgoingemail"):
+        failed = OutgoingEmail.objects.filter(state=OutgoingEmail.State.FAILED, claimed_at__gte=midnight).count()
+        yield Figure("Mails that failed today", f"{failed}", _list("mail_outgoingemail", "?state__exact=failed"))
+
+
+def _number_and_sum(found: dict[str, Any]) -> str:
+    return f"{found['number']}, {dollars(found['cents'] or 0)}"

@@ -1,0 +1,139 @@
+"""What staff type on the task pages. Each form names all it takes: what else arrives is ignored."""
+
+from typing import Any
+
+from django import forms
+
+from accounts.models import User
+from marketplace.core.ids import could_be_id, new_id
+from marketplace.core.money import NotMoney, parse_dollars
+from marketplace.ledger.models import Adjustment
+from marketplace.purchases import crediting
+from marketplace.purchases.models import Credit, Purchase
+
+from .roles import ROLES
+
+
+class ReasonField(forms.CharField):
+    """Why: a sentence for colleagues and for the person it is about, who may read it."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        said: dict[str, Any] = {
+            "label": "Reason",
+            "max_length": 500,
+            "help_text": "Kept with what you do. The member may read it. No contact data.",
+            "error_messages": {"required": "Say why."},
+        }
+        super().__init__(**said | kwargs)
+
+
+class DollarsField(forms.CharField):
+    """An amount as people type it; cleaned to cents."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(max_length=20, **kwargs)
+        self.widget.attrs["inputmode"] = "decimal"
+
+    def clean(self, value: Any) -> Any:
+        text = super().clean(value)
+        try:
+            cents = parse_dollars(text)
+        except NotMoney as error:
+            raise forms.ValidationError(str(error)) from None
+        if not cents:
+            raise forms.ValidationError("Enter more than nothing.")
+        return cents
+
+
+class KeyField(forms.CharField):
+    """Made with the form, so that pressing twice asks once. A key that is none is made anew."""
+
+    widget = forms.HiddenInput
+
+    def __init__(self) -> None:
+        super().__init__(required=False, initial=new_id)
+
+    def clean(self, value: Any) -> str:
+        return value if isinstance(value, str) and could_be_id(value) else new_id()
+
+
+class ReasonForm(forms.Form):
+    """Nothing but why."""
+
+    reason = ReasonField()
+
+    def __init__(self, *args: Any, member: User | None = None, **kwargs: Any) -> None:
+        self.member = member
+        super().__init__(*args, **kwargs)
+
+
+class NoteForm(ReasonForm):
+    reason = None  # type: ignore[assignment]
+    text = forms.CharField(
+        label="Note",
+        max_length=1000,
+        widget=forms.Textarea(attrs={"rows": 4}),
+        help_text="For whoever answers this member next. The member may read it. Card numbers are masked.",
+        error_messages={"required": "Write something."},
+    )
+
+
+class EmailForm(ReasonForm):
+    email = forms.EmailField(
+        label="The right email address",
+        max_length=254,
+        help_text="Spell it back to the member. A code goes to it at once.",
+        error_messages={"required": "Enter the address."},
+    )
+    field_order = ["email", "reason"]
+
+
+class RolesForm(ReasonForm):
+    roles = forms.MultipleChoiceField(
+        required=False,
+        choices=[(name, name.capitalize()) for name in ROLES],
+        widget=forms.CheckboxSelectMultiple,
+        help_text="Without any, the member is not of our staff.",
+    )
+    field_order = ["roles", "reason"]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.member is not None:
+            self.initial["roles"] = list(self.member.groups.values_list("name", flat=True))
+
+
+class AdjustmentForm(ReasonForm):
+    kind = forms.ChoiceField(label="What", choices=Adjustment.Kind.choices)
+    cents = DollarsField(label="Amount in dollars")
+    key = KeyField()
+    field_order = ["kind", "cents", "reason", "key"]
+
+
+class CreditForm(forms.Form):
+    """How much of a purchase comes back, and why."""
+
+    code = forms.ChoiceField(label="What is wrong with the lead", choices=[("", "Choose"), *Credit.Code.choices])
+    cents = DollarsField(label="Amount in dollars")
+    reason = ReasonField()
+    key = KeyField()
+
+    def __init__(self, *args: Any, purchase: Purchase, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        left = crediting.left_of(purchase)
+        self.initial["cents"] = f"{left // 100}.{left % 100:02d}"
+
+
+class DecisionForm(forms.Form):
+    """Approve or decline; who declines says why."""
+
+    decision = forms.ChoiceField(choices=[("approve", "Approve"), ("decline", "Decline")])
+    answer = forms.CharField(
+        label="Why not", required=False, max_length=500, help_text="Only if you decline. Your colleague reads it."
+    )
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or self.cleaned_data
+        if data.get("decision") == "decline" and not data.get("answer"):
+            self.add_error("answer", "Say why you decline.")
+        return data

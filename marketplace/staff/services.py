@@ -1,0 +1,109 @@
+"""What support does for a member on the phone: verbs of the rooms they belong to, written down with their reasons."""
+
+from collections.abc import Iterable
+
+from django.contrib.auth.models import Group
+from django.db import transaction
+
+from accounts import codes
+from accounts import services as accounts
+from accounts.models import User
+from marketplace.core import clock
+from marketplace.core.cards import mask_cards
+from marketplace.core.refusals import Refusal
+from marketplace.core.transactions import in_transaction
+from marketplace.core.two_people import SamePerson
+from marketplace.ledger import services as ledger
+
+from .models import Act
+from .roles import ROLES
+
+Kind = Act.Kind
+
+
+class NothingToDo(Refusal):
+    """It is so already."""
+
+
+def _write_down(staff: User, member: User, kind: Act.Kind, text: str) -> None:
+    """Card numbers are masked in whatever people write (AL-11)."""
+    Act.objects.create(member=member, staff=staff, kind=kind, text=mask_cards(text), made_at=clock.now())
+
+
+def note(staff: User, member: User, *, text: str) -> None:
+    """Note something about a member, for whoever answers them next. The member can read it in their data."""
+    _write_down(staff, member, Kind.NOTE, text)
+
+
+def resend_code(staff: User, member: User, *, reason: str) -> None:
+    """Send a member a code that confirms their email in any browser.
+
+    Raises:
+        AlreadyVerified, TooMany: see ``codes.send_by_support``.
+    """
+    codes.send_by_support(member)
+    _write_down(staff, member, Kind.CODE, reason)
+
+
+def correct_email(staff: User, member: User, *, email: str, reason: str) -> None:
+    """Replace an address that was mistyped at sign-up, and send a code to the right one.
+
+    Raises:
+        EmailProved, EmailTaken: see ``accounts.correct_email``.
+        TooMany: more than 5 codes an hour.
+    """
+    with transaction.atomic():
+        accounts.correct_email(member, email)
+        _write_down(staff, member, Kind.EMAIL, reason)
+    codes.send_by_support(member)
+
+
+@in_transaction
+def stop_buying(staff: User, member: User, *, reason: str) -> None:
+    """Keep a member from buying. Orders that came first stand; none comes after.
+
+    Raises:
+        NothingToDo: buying is paused already.
+    """
+    ledger.lock(member.pk)
+    if not accounts.stop_buying(member):
+        raise NothingToDo("Buying is paused already.")
+    _write_down(staff, member, Kind.STOPPED, reason)
+
+
+@in_transaction
+def allow_buying(staff: User, member: User, *, reason: str) -> None:
+    """Let a member buy again.
+
+    Raises:
+        NothingToDo: nothing keeps them from it.
+    """
+    if not accounts.allow_buying(member):
+        raise NothingToDo("Buying is not paused.")
+    _write_down(staff, member, Kind.ALLOWED, reason)
+
+
+@in_transaction
+def begin_viewing(staff: User, member: User, *, reason: str) -> None:
+    """Write down that somebody of our staff looks at the site as this buyer sees it."""
+    _write_down(staff, member, Kind.VIEWED, reason)
+
+
+@in_transaction
+def appoint(owner: User, member: User, *, roles: Iterable[str], reason: str) -> None:
+    """Give a member exactly these roles of staff; without any they are not of our staff any more.
+
+    Raises:
+        SamePerson: nobody changes their own roles.
+        ValueError: a role that does not exist.
+    """
+    wanted = set(roles)
+    if not wanted <= ROLES.keys():
+        raise ValueError("unknown role")
+    if owner.pk == member.pk:
+        raise SamePerson("Somebody else has to change your roles.")
+    present = User.objects.select_for_update(no_key=True).get(pk=member.pk)
+    present.groups.set(Group.objects.filter(name__in=wanted))
+    present.is_staff = bool(wanted) or present.is_superuser
+    present.save(update_fields=["is_staff"])
+    _write_down(owner, member, Kind.ROLES, f"{', '.join(sorted(wanted)) or 'none'}: {reason}")

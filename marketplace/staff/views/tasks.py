@@ -1,0 +1,95 @@
+"""What is done for a member with one form and one verb: notes, codes, addresses, buying, roles."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.views.decorators.http import require_http_methods
+
+from accounts.models import User
+from marketplace.core.refusals import Refusal
+from marketplace.staff import services
+from marketplace.staff.forms import EmailForm, NoteForm, ReasonForm, RolesForm
+
+from .pages import StaffRequest, form_page, write_history
+
+
+@dataclass(frozen=True)
+class Task:
+    """One thing to do for a member: the last part of its address, who may, the words of its page, and its verb.
+    ``applies`` says whether it makes sense for this member now."""
+
+    address: str
+    permission: str
+    title: str
+    intro: str
+    button: str
+    done: str
+    verb: Callable[..., None]
+    form: type[ReasonForm] = ReasonForm
+    applies: Callable[[User], bool] | None = None
+
+
+TASKS = {
+    "add_note": Task(
+        "note", "staff.add_note", "Add a note", "What should whoever answers this member next know?", "Add the note",
+        "The note is added.", services.note, NoteForm,
+    ),
+    "resend_code": Task(
+        "code", "staff.resend_code", "Send a new code",
+        "The code goes to the address the member gave. It works in any browser for half an hour; tell them to open the "
+        "link in the mail.",
+        "Send a code", "A code is on its way.", services.resend_code, applies=lambda member: not member.is_verified,
+    ),
+    "correct_email": Task(
+        "email", "staff.correct_email", "Correct the email address",
+        "For an address that was mistyped at sign-up and never proved. Earlier codes stop working.",
+        "Correct it and send a code", "The address is corrected and a code is on its way.", services.correct_email,
+        EmailForm, applies=lambda member: not member.is_verified,
+    ),
+    "stop_buying": Task(
+        "stop-buying", "staff.stop_buying", "Pause buying",
+        "The member keeps their balance and their leads, and is told by mail. It can be undone.", "Pause buying",
+        "Buying is paused, and the member is told by mail.", services.stop_buying,
+        applies=lambda member: member.buying_stopped_at is None,
+    ),
+    "allow_buying": Task(
+        "allow-buying", "staff.stop_buying", "Allow buying again", "The member is told by mail.", "Allow buying",
+        "The member can buy again, and is told by mail.", services.allow_buying,
+        applies=lambda member: member.buying_stopped_at is not None,
+    ),
+    "appoint": Task(
+        "roles", "staff.appoint", "Change the roles",
+        "What somebody of our staff may do. Nobody changes their own roles.", "Save the roles", "The roles are saved.",
+        services.appoint, RolesForm,
+    ),
+}  # fmt: skip
+
+
+def tasks_for(staff: User, member: User) -> list[tuple[str, Task]]:
+    """What ``staff`` may do for ``member`` now, by the names of the pages."""
+    may = {name: one for name, one in TASKS.items() if staff.has_perm(one.permission)}
+    return [(f"admin:{name}", one) for name, one in may.items() if one.applies is None or one.applies(member)]
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def do_task(request: StaffRequest, public_id: str, *, task: Task) -> HttpResponse:
+    """The page of one task: what it does, why it is done, and then it is done."""
+    if not request.user.has_perm(task.permission):
+        raise PermissionDenied
+    member = get_object_or_404(User, public_id=public_id)
+    form = task.form(request.POST or None, member=member)
+    context: dict[str, Any] = {"member": member, "intro": task.intro, "button": task.button}
+    if request.method != "POST" or not form.is_valid():
+        return form_page(request, task.title, form, context)
+    try:
+        task.verb(request.user, member, **form.cleaned_data)
+    except Refusal as refusal:
+        return form_page(request, task.title, form, context, refusal=refusal)
+    write_history(request, member, task.done)
+    messages.success(request, task.done)
+    return redirect("admin:member", public_id)
