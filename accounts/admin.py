@@ -5,10 +5,12 @@ from allauth.account.models import EmailAddress, EmailConfirmation
 from allauth.mfa import admin as allauth_mfa_admin
 from allauth.mfa.models import Authenticator
 from django.contrib import admin
+from django.contrib.admin.views.main import ChangeList
 from django.contrib.auth import admin as auth_admin
 from django.contrib.auth.models import Group
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
+from django.urls import reverse
 from phonenumber_field.phonenumber import to_python
 
 from marketplace.core.admin import ReadOnlyAdmin
@@ -19,6 +21,13 @@ from .models import User
 for table in (EmailAddress, EmailConfirmation, Authenticator, Group):
     if allauth_admin and allauth_mfa_admin and auth_admin and admin.site.is_registered(table):
         admin.site.unregister(table)
+
+
+class MemberList(ChangeList):
+    """Each row leads to the page that answers a call."""
+
+    def url_for_result(self, result: Any) -> str:
+        return reverse("admin:member", args=[result.public_id])
 
 
 @admin.register(User)
@@ -57,6 +66,9 @@ class UserAdmin(ReadOnlyAdmin):
         if phone and phone.is_valid():
             return queryset.filter(Q(phone=phone.as_e164) | Q(handle__iexact=whole)), False
         return super().get_search_results(request, queryset, search_term)
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return MemberList
 
     @admin.display(description="Email")
     def masked_email(self, user: User) -> str:

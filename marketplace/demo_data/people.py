@@ -3,18 +3,18 @@
 from dataclasses import dataclass, field
 
 from allauth.account.models import EmailAddress
-from django.contrib.auth.models import Permission
-from django.contrib.contenttypes.models import ContentType
+from django.contrib.auth.models import Group
 from django.db import transaction
-from django.db.models import Model, Q, QuerySet
 
 from accounts.models import User
 from accounts.services import require_verified
 from marketplace.core import clock
 from marketplace.core.money import CURRENCY
+from marketplace.staff.roles import FINANCE, SUPPORT
+from marketplace.staff.roles import OWNER as OWNER_ROLE
 from marketplace.wallet import deposits
 from marketplace.wallet.gateway import Payment
-from marketplace.wallet.models import BillingDetails, Deposit, Dispute, Refund
+from marketplace.wallet.models import BillingDetails, Deposit
 from privacy.policy.models import Document
 from privacy.policy.services import accept, in_force
 
@@ -23,19 +23,12 @@ PASSWORD = "leadfair-demo"  # noqa: S105 - it is printed on the screen; there ar
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody of the demo; ``sees`` are the apps whose tables a member of staff may look at in the admin,
-    ``sees_of_others`` tables of other apps."""
+    """Somebody of the demo, with the role of theirs if they are of our staff."""
 
     email: str
     handle: str
     profile: dict[str, object] = field(default_factory=dict)
-    sees: tuple[str, ...] = ()
-    sees_of_others: tuple[type[Model], ...] = ()
-
-    def may_look_at(self) -> QuerySet[Permission]:
-        tables = ContentType.objects.get_for_models(*self.sees_of_others).values()
-        seen = Q(content_type__app_label__in=self.sees) | Q(content_type__in=list(tables))
-        return Permission.objects.filter(seen, codename__startswith="view_")
+    role: str = ""
 
 
 ALICE = Person(
@@ -43,13 +36,9 @@ ALICE = Person(
     {"business_name": "Alice Insurance", "licensed_states": ["OH", "IN", "KY"], "time_zone": "America/New_York"},
 )  # fmt: skip
 BOB = Person("bob@example.com", "Bob", {"business_name": "Bob Mortgage", "time_zone": "America/Chicago"})
-# Support answers whether money arrived, and sees neither billing details nor the books.
-CHARLIE = Person(
-    "charlie@example.com", "Charlie",
-    sees=("accounts", "leads", "supply", "purchases", "mail"), sees_of_others=(Deposit, Refund, Dispute),
-)  # fmt: skip
-DANA = Person("dana@example.com", "Dana", sees=("ledger", "wallet", "purchases"))
-OWNER = Person("admin@example.com", "Owner")
+CHARLIE = Person("charlie@example.com", "Charlie", role=SUPPORT)
+DANA = Person("dana@example.com", "Dana", role=FINANCE)
+OWNER = Person("admin@example.com", "Owner", role=OWNER_ROLE)
 EVERYBODY = (ALICE, BOB, CHARLIE, DANA, OWNER)
 # The processor's name of the payment, who paid, cents.
 PAYMENTS = (
@@ -65,8 +54,6 @@ def make_people() -> None:
     for person in EVERYBODY:
         if person.email not in known:
             _make(person)
-        if person.sees:
-            member(person).user_permissions.set(person.may_look_at())
 
 
 @transaction.atomic
@@ -78,10 +65,11 @@ def _make(person: Person) -> None:
         PASSWORD,
         email_verified_at=now,
         adult_stated_at=now,
-        is_staff=bool(person.sees) or person is OWNER,
+        is_staff=bool(person.role),
         is_superuser=person is OWNER,
         **person.profile,
     )
+    user.groups.set(Group.objects.filter(name=person.role))
     EmailAddress.objects.create(user=user, email=user.email, verified=True, primary=True)
     terms = in_force(Document.TERMS)
     accept(user, terms, sha256=terms.sha256, surface="demo")

@@ -18,7 +18,7 @@ PERMISSION = "staff.view_as_buyer"
 SHOWN = {
     "home", "how_buying_works", "what_a_lead_shows", "why_trust_a_price", "privacy:terms",
     "leads:catalogue", "leads:lead", "purchases:buy_lead", "purchases:buy_leads",
-    "purchases:my_leads", "purchases:my_lead", "purchases:order", "wallet:wallet", "wallet:add_money",
+    "purchases:my_leads", "purchases:my_lead", "purchases:order", "wallet:wallet",
 }  # fmt: skip
 # The search of My leads finds by a person's whole name or phone, which tells who is among the leads.
 _NOT_ASKED = ("q",)

@@ -1,0 +1,206 @@
+"""`/admin/members/<id>/`: one page that answers a call, without a personal detail on it."""
+
+import pytest
+from django.urls import reverse
+
+from marketplace.ledger import adjustments
+from marketplace.purchases import crediting
+from marketplace.staff import services
+from marketplace.staff.models import Act
+from marketplace.wallet.models import BillingDetails, Deposit
+from tests.accounts.test_admin import MEMBER
+from tests.people import give, make_member
+
+from .conftest import browser_of
+
+pytestmark = pytest.mark.django_db
+
+
+def url(member, last: str = "") -> str:
+    return f"/admin/members/{member.public_id}/{last}"
+
+
+def test_it_works(as_sam, sam, alice, purchase):
+    services.note(sam, alice, text="Called about a receipt.")
+    page = as_sam.get(url(alice)).text
+    for words in (
+        "Member Alice", alice.public_id, "$990.00", "$10.00", purchase.public_id, purchase.lead.public_id,
+        "Called about a receipt.", "Receipt", "Waiting", "Pause buying", "Show the details", "Look as this buyer",
+        reverse("admin:ask_credit", args=[purchase.public_id]),
+    ):  # fmt: skip
+        assert words in page, words
+    for missing in ("Send a new code", "Correct the email address", "Adjust the balance", "Change the roles"):
+        assert missing not in page, missing
+
+
+def test_no_personal_detail_is_on_it(as_olga, alice, purchase):
+    alice.phone, alice.business_name = MEMBER["phone"], "Canary Business"
+    alice.save()
+    BillingDetails.objects.create(owner=alice, name="Canary Biller", address="77 Canary Street", city="Canary")
+    page = as_olga.get(url(alice)).text
+    for value in (alice.email, "6145550177", "555-0177", "Canary", "Quentin", "Testlead"):
+        assert value not in page, value
+
+
+def test_one_who_has_not_proved_their_email(as_sam):
+    nora = make_member("Nora")
+    nora.email_verified_at = None
+    nora.save()
+    page = as_sam.get(url(nora)).text
+    assert "not proved" in page
+    assert "Send a new code" in page
+    assert "Correct the email address" in page
+    assert "has not bought yet" in page
+
+
+def test_why_somebody_cannot_buy(as_sam, as_fay, sam, alice):
+    services.stop_buying(sam, alice, reason="Odd orders.")
+    page = as_sam.get(url(alice)).text
+    assert "buying paused" in page
+    assert "Allow buying again" in page
+    assert "Pause buying" not in page
+
+
+def test_what_waits_is_said(as_fay, as_sam, sam, fay, alice, purchase):
+    crediting.ask(sam, purchase, cents=400, code="bad_number", reason="Rings through.")
+    adjustments.ask(fay, alice, "goodwill", cents=500, reason="Sorry.")
+    page = as_fay.get(url(alice)).text
+    assert "$4.00 for purchase" in page
+    assert "Promotional credit granted: $5.00 for Alice" in page
+
+
+def test_each_role_sees_its_part(as_fay, sam, alice, purchase):
+    page = as_fay.get(url(alice)).text
+    assert "Adjust the balance" in page
+    assert "Show the details" not in page
+    assert "<h2>Mails</h2>" not in page
+    assert "<h2>Purchases</h2>" in page
+
+
+def test_as_many_queries_for_many_rows(as_sam, alice, django_assert_max_num_queries, purchase, sam):
+    for number in range(12):
+        give(alice, 1000 + number)
+        services.note(sam, alice, text=f"Note {number}.")
+        Deposit.objects.create(
+            buyer=alice, amount_cents=2500, created_at=alice.date_joined, expires_at=alice.date_joined
+        )
+    as_sam.get(url(alice))
+    with django_assert_max_num_queries(34):
+        as_sam.get(url(alice))
+
+
+def test_a_list_leads_to_it(as_sam, alice):
+    assert url(alice) in as_sam.get("/admin/accounts/user/").text
+
+
+def test_nobody_of_that_id(as_sam):
+    assert as_sam.get("/admin/members/nobody1234567/").status_code == 404
+
+
+# --- what is done for a member ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def nora():
+    member = make_member("Nora")
+    member.email_verified_at = None
+    member.save()
+    member.emailaddress_set.update(verified=False)
+    return member
+
+
+@pytest.mark.parametrize(
+    ("address", "fields", "kind"),
+    [
+        ("note/", {"text": "Pays with 4242 4242 4242 4242."}, "note"),
+        ("code/", {"reason": "Never got it."}, "code"),
+        ("email/", {"email": "nora.right@example.com", "reason": "Mistyped."}, "email"),
+        ("stop-buying/", {"reason": "Odd orders."}, "stopped"),
+    ],
+)
+def test_each_is_done_and_written_down(as_sam, sam, nora, address, fields, kind):
+    assert as_sam.get(url(nora, address)).status_code == 200
+    response = as_sam.post(url(nora, address), fields)
+    assert response["Location"] == url(nora)
+    act = Act.objects.get()
+    assert (act.kind, act.staff, act.member) == (kind, sam, nora)
+    assert "4242" not in act.text
+    history = as_sam.get(f"/admin/accounts/user/{nora.pk}/history/").text
+    assert "Sam" in history
+    assert "Mistyped" not in history, "reasons are not in the history"
+    nora.refresh_from_db()
+    if kind == "email":
+        assert nora.email == "nora.right@example.com"
+    if kind == "stopped":
+        assert nora.buying_stopped_at is not None
+
+
+@pytest.mark.parametrize("address", ["note/", "code/", "email/", "stop-buying/", "adjust/", "reveal/", "view/"])
+def test_without_a_reason_nothing_is_done(as_olga, nora, address):
+    response = as_olga.post(url(nora, address), {"email": "typed@example.org", "cents": "7.77"})
+    assert response.status_code == 422
+    assert "There is a problem" in response.text
+    if address == "email/":
+        assert "typed@example.org" in response.text, "what was typed is kept"
+    if address == "adjust/":
+        assert "7.77" in response.text
+    assert not Act.objects.exists()
+
+
+def test_a_refusal_keeps_what_was_typed(as_sam, nora, alice):
+    response = as_sam.post(url(nora, "email/"), {"email": alice.email, "reason": "Mistyped."})
+    assert response.status_code == 409
+    assert "Another account has this address" in response.text
+    assert "Mistyped." in response.text
+    assert not Act.objects.exists()
+
+
+def test_a_code_too_often(as_sam, nora):
+    for _ in range(5):
+        assert as_sam.post(url(nora, "code/"), {"reason": "Never got it."}).status_code == 302
+    response = as_sam.post(url(nora, "code/"), {"reason": "Never got it."})
+    assert response.status_code == 429
+    assert int(response["Retry-After"]) > 0
+    assert Act.objects.count() == 5
+
+
+def test_buying_is_paused_and_allowed_again(as_sam, alice, client):
+    as_sam.post(url(alice, "stop-buying/"), {"reason": "Odd orders."})
+    assert as_sam.post(url(alice, "stop-buying/"), {"reason": "Again."}).status_code == 409
+    client.force_login(alice)
+    assert "Our support has paused buying" in client.get("/wallet/").text
+    as_sam.post(url(alice, "allow-buying/"), {"reason": "Explained."})
+    assert "paused buying" not in client.get("/wallet/").text
+    assert [act.kind for act in Act.objects.order_by("pk")] == ["stopped", "allowed"]
+
+
+# --- roles ------------------------------------------------------------------------------------------------------------
+
+
+def test_an_owner_appoints(as_olga, olga, alice):
+    response = as_olga.post(url(alice, "roles/"), {"roles": ["support", "content"], "reason": "Starts on Monday."})
+    assert response.status_code == 302
+    alice.refresh_from_db()
+    assert alice.is_staff
+    assert not alice.is_superuser
+    assert {group.name for group in alice.groups.all()} == {"support", "content"}
+    assert Act.objects.get().text == "content, support: Starts on Monday."
+    assert browser_of(alice).get("/admin/").status_code == 200
+    as_olga.post(url(alice, "roles/"), {"reason": "Left."})
+    alice.refresh_from_db()
+    assert not alice.is_staff
+    assert browser_of(alice).get("/admin/", follow=True).status_code == 404
+
+
+def test_nobody_changes_their_own_roles(as_olga, olga):
+    response = as_olga.post(url(olga, "roles/"), {"roles": ["support"], "reason": "Less is more."})
+    assert response.status_code == 403
+    assert "Somebody else has to change your roles" in response.text
+    assert [group.name for group in olga.groups.all()] == ["owner"]
+
+
+def test_no_role_of_ones_own_making(as_olga, alice):
+    response = as_olga.post(url(alice, "roles/"), {"roles": ["superuser"], "reason": "Please."})
+    assert response.status_code == 422
+    alice.refresh_from_db()
+    assert not alice.is_staff

@@ -1,0 +1,167 @@
+"""Money put right by two people, from the row of a purchase to the buyer's balance."""
+
+import re
+import time
+
+import pytest
+
+from marketplace.ledger.models import Adjustment
+from marketplace.ledger.services import wallet_of
+from marketplace.purchases.models import Credit
+from tests.races.rig import assert_sound
+
+from .conftest import browser_of
+
+pytestmark = pytest.mark.django_db
+APPROVALS = "/admin/approvals/"
+
+
+def credit_url(purchase) -> str:
+    return f"/admin/purchases/{purchase.public_id}/credit/"
+
+
+def fields_of(page, **changes) -> dict[str, str]:
+    found = dict(re.findall(r'<input type="hidden" name="(key)" value="(\w+)"', page.text))
+    return found | {"code": "bad_number", "cents": "4.00", "reason": "Rings through."} | changes
+
+
+def test_it_works(as_sam, as_fay, alice, purchase):
+    page = as_sam.get(credit_url(purchase))
+    assert "$10.00 of it can be given back" in page.text
+    answer = as_sam.post(credit_url(purchase), fields_of(page), follow=True)
+    assert "It waits for a second person now" in answer.text
+    assert wallet_of(alice.pk).cash == 99_000
+    waiting = as_fay.get(APPROVALS).text
+    assert "Give $4.00 of $10.00" in waiting
+    address = re.search(r'href="(/admin/approvals/credit/\w+/)"', waiting)[1]
+    page = as_fay.get(address)
+    assert "Rings through." in page.text
+    answer = as_fay.post(address, {"decision": "approve"}, follow=True)
+    assert "the buyer is told by mail" in answer.text
+    assert "Nothing waits" in answer.text
+    assert wallet_of(alice.pk).cash == 99_400
+    assert_sound()
+    history = as_fay.get(f"/admin/purchases/credit/{Credit.objects.get().pk}/history/").text
+    assert "Approved." in history
+
+
+def test_pressed_twice_it_is_asked_for_once(as_sam, purchase):
+    fields = fields_of(as_sam.get(credit_url(purchase)))
+    for _ in range(2):
+        assert as_sam.post(credit_url(purchase), fields).status_code == 302
+    assert Credit.objects.count() == 1
+
+
+def test_the_key_of_another_changes_nothing(as_sam, as_fay, purchase):
+    fields = fields_of(as_sam.get(credit_url(purchase)))
+    as_sam.post(credit_url(purchase), fields)
+    assert as_fay.post(credit_url(purchase), fields).status_code == 409
+    assert Credit.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"cents": "10.01"}, "At most $10.00"),
+        ({"cents": "0"}, "Enter more than nothing"),
+        ({"cents": "-4"}, "Enter an amount in dollars"),
+        ({"cents": "4.005"}, "Enter an amount in dollars"),
+        ({"cents": "1e3"}, "Enter an amount in dollars"),
+        ({"code": ""}, "This field is required"),
+        ({"code": "because"}, "not one of the available choices"),
+        ({"reason": ""}, "Say why"),
+        ({"reason": "x" * 501}, "at most 500 characters"),
+        ({"reason": "NUL\0"}, "Null characters"),
+    ],
+)
+def test_bad_input_loses_nothing(as_sam, purchase, changes, words):
+    fields = fields_of(as_sam.get(credit_url(purchase)), **changes)
+    response = as_sam.post(credit_url(purchase), fields)
+    assert response.status_code in {409, 422}
+    assert words in response.text
+    assert f'value="{fields["cents"]}"' in response.text
+    assert not Credit.objects.exists()
+
+
+def test_support_does_not_decide(as_sam, as_fay, fay, purchase):
+    as_fay.post(credit_url(purchase), fields_of(as_fay.get(credit_url(purchase))))
+    credit = Credit.objects.get()
+    address = f"{APPROVALS}credit/{credit.public_id}/"
+    assert as_sam.get(address).status_code == 403
+    assert as_sam.post(address, {"decision": "approve"}).status_code == 403
+    assert "Give $4.00" not in as_sam.get(APPROVALS).text
+    assert Credit.objects.get().is_waiting
+
+
+def test_a_maker_does_not_check_their_own(as_fay, alice, purchase):
+    as_fay.post(credit_url(purchase), fields_of(as_fay.get(credit_url(purchase))))
+    address = f"{APPROVALS}credit/{Credit.objects.get().public_id}/"
+    page = as_fay.get(address).text
+    assert "Somebody else has to decide" in page
+    assert 'value="approve"' not in page
+    response = as_fay.post(address, {"decision": "approve"})
+    assert response.status_code == 403
+    assert "Somebody else has to decide" in response.text
+    assert wallet_of(alice.pk).cash == 99_000
+
+
+def test_taken_back(as_fay, as_olga, purchase):
+    as_fay.post(credit_url(purchase), fields_of(as_fay.get(credit_url(purchase))))
+    address = f"{APPROVALS}credit/{Credit.objects.get().public_id}/"
+    assert as_olga.post(f"{address}take-back/").status_code == 403
+    assert "taken back" in as_fay.post(f"{address}take-back/", follow=True).text
+    assert as_fay.post(f"{address}take-back/").status_code == 409
+    assert as_olga.post(address, {"decision": "approve"}).status_code == 409
+
+
+def test_declined_with_a_reason(as_sam, as_fay, purchase):
+    as_sam.post(credit_url(purchase), fields_of(as_sam.get(credit_url(purchase))))
+    address = f"{APPROVALS}credit/{Credit.objects.get().public_id}/"
+    response = as_fay.post(address, {"decision": "decline"})
+    assert response.status_code == 422
+    assert "Say why you decline" in response.text
+    as_fay.post(address, {"decision": "decline", "answer": "A person answered."})
+    assert "A person answered." in as_sam.get(address).text
+
+
+def test_an_adjustment_goes_the_same_way(as_fay, as_olga, alice):
+    address = f"/admin/members/{alice.public_id}/adjust/"
+    assert as_fay.get(address).status_code == 200
+    as_fay.post(address, {"kind": "take_out", "cents": "2,000.00", "reason": "Counted twice."})
+    where = f"{APPROVALS}adjustment/{Adjustment.objects.get().public_id}/"
+    response = as_olga.post(where, {"decision": "approve"})
+    assert response.status_code == 409
+    assert "Only $1,000.00 is on the balance" in response.text
+    as_olga.post(where, {"decision": "decline", "answer": "Too much."})
+    as_fay.post(address, {"kind": "take_out", "cents": "500", "reason": "Counted twice."})
+    where = f"{APPROVALS}adjustment/{Adjustment.objects.latest('pk').public_id}/"
+    assert as_olga.post(where, {"decision": "approve"}).status_code == 302
+    assert wallet_of(alice.pk).cash == 50_000
+
+
+def test_unknown_requests(as_fay):
+    for address in ("cat/x234567/", "credit/nothing12345/"):
+        assert as_fay.get(f"{APPROVALS}{address}").status_code == 404
+
+
+@pytest.mark.parametrize("what", ["credit", "adjust", "approve"])
+def test_money_asks_for_a_fresh_password(as_sam, sam, fay, alice, purchase, what):
+    as_sam.post(credit_url(purchase), fields_of(as_sam.get(credit_url(purchase))))
+    browser = browser_of(fay)
+    session = browser.session
+    session["account_authentication_methods"] = [{"method": "password", "at": time.time() - 16 * 60}]
+    session["signed_in_at"] = int(time.time()) - 16 * 60
+    session["admin_used_at"] = int(time.time())
+    session.save()
+    address = {
+        "credit": credit_url(purchase),
+        "adjust": f"/admin/members/{alice.public_id}/adjust/",
+        "approve": f"{APPROVALS}credit/{Credit.objects.get().public_id}/",
+    }[what]
+    assert "/accounts/reauthenticate/" in browser.get(address)["Location"]
+    typed = {"kind": "goodwill", "cents": "5", "code": "goodwill", "reason": "What I typed.", "decision": "approve"}
+    response = browser.post(address, typed)
+    assert response.status_code == 403
+    assert "What I typed." in response.text, "given back"
+    assert Credit.objects.get().is_waiting
+    assert not Adjustment.objects.exists()
