@@ -14,6 +14,7 @@ import structlog
 def configure(options: dict[str, Any]) -> None:
     """Django's LOGGING_CONFIG: everything goes to standard error as JSON, ``options["level"]`` and up."""
     shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),

@@ -1,5 +1,6 @@
 """Middleware that holds on every page."""
 
+import re
 import sys
 import time
 from collections.abc import Callable
@@ -15,34 +16,49 @@ from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseNotFound
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
+from structlog.contextvars import bound_contextvars
 
 from . import logs
+from .ids import new_id
 from .links import page_above
 from .refusals import Refusal, TooMany
 from .transactions import is_away
 
 log = logs.get("leadfair.requests")
 LONGEST_ADDRESS = 4_000  # all filters at once, or fifty leads to buy, are half of that even within another address
+_MADE_BY_A_MACHINE = re.compile(r"[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
 
 def log_requests(get_response: GetResponse) -> GetResponse:
-    """One line a request: method, route name, status, milliseconds. No address, no user, no IP, no agent (LR-12)."""
+    """One line a request: method, route name, status, milliseconds. No address, no user, no IP, no agent (LR-12).
+
+    Every line that is logged meanwhile carries the request's id, and so does the answer."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         start = time.perf_counter()
-        response = get_response(request)
-        match = request.resolver_match
-        log.info(
-            "request",
-            method=request.method if request.method in {"GET", "POST", "HEAD", "OPTIONS"} else "other",
-            route=(match.view_name or match.route) if match else "",
-            status=response.status_code,
-            ms=round((time.perf_counter() - start) * 1000, 1),
-        )
+        request_id = _id_of(request)
+        with bound_contextvars(request_id=request_id):
+            response = get_response(request)
+            match = request.resolver_match
+            log.info(
+                "request",
+                method=request.method if request.method in {"GET", "POST", "HEAD", "OPTIONS"} else "other",
+                route=(match.view_name or match.route) if match else "",
+                status=response.status_code,
+                ms=round((time.perf_counter() - start) * 1000, 1),
+            )
+        response["X-Request-ID"] = request_id
         return response
 
     return middleware
+
+
+def _id_of(request: HttpRequest) -> str:
+    """What a proxy of ours called the request, or a new id. Only what looks made by a machine: a telephone number, an
+    address or a name in the logs would be somebody's."""
+    given = request.headers.get("X-Request-ID", "")
+    return given if settings.TRUSTED_PROXY_COUNT and _MADE_BY_A_MACHINE.fullmatch(given) else new_id()
 
 
 def refuse_long_addresses(get_response: GetResponse) -> GetResponse:

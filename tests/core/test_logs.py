@@ -7,7 +7,9 @@ import sys
 import pytest
 from celery import current_app
 from celery.app.trace import build_tracer
+from celery.signals import before_task_publish
 from django.db import IntegrityError, connection
+from structlog.contextvars import bound_contextvars
 
 from accounts.models import User
 from marketplace.core import logs
@@ -74,10 +76,13 @@ def test_other_lines_of_theirs_stay_as_they_are(log):
     assert lines(log)[0]["event"] == "Cannot connect to redis://127.0.0.1/0"
 
 
-def run_in_a_worker(name: str, job) -> None:
+TASK_ID = "00000000-0000-0000-0000-000000000000"
+
+
+def run_in_a_worker(name: str, job, **headers: str) -> None:
     task = current_app.task(name=name)(job)
     tracer = build_tracer(task.name, task, app=current_app._get_current_object())
-    tracer("00000000-0000-0000-0000-000000000000", (), {}, {"hostname": "tests"})
+    tracer(TASK_ID, (), {}, {"hostname": "tests", **headers})
 
 
 def test_a_task_that_fails(log):
@@ -85,6 +90,45 @@ def test_a_task_that_fails(log):
     (line,) = [line for line in lines(log) if line["logger"] == "celery.app.trace"]
     assert (line["task"], line["exception"]) == ("tests.fails", "Failure")
     assert line["where"].startswith("core/test_logs.py:")
+
+
+def test_a_task_ends_with_one_line_and_marks_its_own(log, caplog):
+    def work() -> str:
+        logs.get("leadfair.tests").error("at work")
+        return CANARY
+
+    caplog.set_level(logging.INFO)
+    run_in_a_worker("tests.works", work, request_id="b" * 14)
+    logs.get("leadfair.tests").error("afterwards")
+    at_work, end, afterwards = [line for line in lines(log) if line["logger"].startswith("leadfair.")]
+    assert (end["event"], end["task"], end["state"]) == ("task", "tests.works", "SUCCESS")
+    assert end["ms"] >= 0
+    assert set(end) == {"event", "task", "state", "ms", "task_id", "request_id", "level", "logger", "timestamp"}
+    assert (at_work["task_id"], at_work["request_id"]) == (end["task_id"], end["request_id"]) == (TASK_ID, "b" * 14)
+    assert not {"task_id", "request_id"} & set(afterwards)
+
+
+def test_one_that_fails_says_so(log, caplog):
+    caplog.set_level(logging.INFO)
+    run_in_a_worker("tests.fails_too", fail)
+    (end,) = [line for line in lines(log) if line["logger"] == "leadfair.tasks"]
+    assert (end["task"], end["state"]) == ("tests.fails_too", "FAILURE")
+    assert "request_id" not in end
+
+
+def test_a_request_names_itself_to_the_task_it_wakes():
+    """As far as the broker's message; and nothing else of the request is in it."""
+    sent = []
+    with current_app.connection_for_write() as broker, bound_contextvars(request_id="c" * 14, canary=CANARY):
+        task = current_app.task(name="tests.woken")(given_as_true)
+        before_task_publish.connect(collect := lambda headers, **_: sent.append(dict(headers)), weak=False)
+        try:
+            task.apply_async(connection=broker)
+        finally:
+            before_task_publish.disconnect(collect)
+    (headers,) = sent
+    assert headers["request_id"] == "c" * 14
+    assert CANARY not in repr(headers)
 
 
 @pytest.mark.django_db(transaction=True)
