@@ -365,6 +365,8 @@ CELERY_BEAT_SCHEDULE = {
     "forget removed notes and old exports": {"task": "purchases.forget", "schedule": crontab(minute="*/10")},
     "take in files": {"task": "supply.work", "schedule": 15.0, "options": {"expires": 15}},
     "delete files": {"task": "supply.tidy", "schedule": 600.0},
+    "check the books": {"task": "marketplace.check_books", "schedule": crontab(hour=4, minute=17)},
+    "look at the site's work": {"task": "marketplace.watch", "schedule": 300.0, "options": {"expires": 300}},
     "forget sessions": {"task": "core.clear_sessions", "schedule": crontab(hour=3, minute=11)},
     "forget counters": {"task": "core.clear_counters", "schedule": crontab(minute=23)},
 }

@@ -12,6 +12,7 @@ from django.db import IntegrityError, connection
 from structlog.contextvars import bound_contextvars
 
 from accounts.models import User
+from marketplace import celery_app
 from marketplace.core import logs
 
 CANARY = "zelda.quill@example.net"
@@ -119,8 +120,8 @@ def test_one_that_fails_says_so(log, caplog):
 def test_a_request_names_itself_to_the_task_it_wakes():
     """As far as the broker's message; and nothing else of the request is in it."""
     sent = []
-    with current_app.connection_for_write() as broker, bound_contextvars(request_id="c" * 14, canary=CANARY):
-        task = current_app.task(name="tests.woken")(given_as_true)
+    with celery_app.connection_for_write() as broker, bound_contextvars(request_id="c" * 14, canary=CANARY):
+        task = celery_app.task(name="tests.woken")(given_as_true)
         before_task_publish.connect(collect := lambda headers, **_: sent.append(dict(headers)), weak=False)
         try:
             task.apply_async(connection=broker)

@@ -53,6 +53,13 @@ MAILS: dict[str, list[dict]] = {
     "purchases/email/credited": [
         MONEY | {"what": "Solar, Phoenix AZ", "why": "Goodwill", "price": "$2,000.00", "purchase": "purchase234567"}
     ],
+    "marketplace/email/concern": [
+        {
+            "what": "mail does not leave",
+            "said": "Mails wait: 3, the oldest for 20 minutes.",
+            "advice": "See that beat runs.",
+        }
+    ],
     "purchases/email/receipt": [ORDER | {"lines": LINES}, ORDER | {"lines": LINES[:1]}],
     "purchases/email/consent_taken_back": [
         {"what": "Solar, Phoenix AZ", "bought_on": "5 Jan 2026", "url": "http://testserver/my-leads/one/"}

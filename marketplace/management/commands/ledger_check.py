@@ -5,16 +5,14 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from marketplace.ledger import checks as ledger_checks
-from marketplace.purchases import checks as purchase_checks
-from marketplace.wallet import checks as wallet_checks
+from marketplace.checks import check_books
 
 
 class Command(BaseCommand):
     help = "Check the books, the wallet and the purchases; lists what is wrong and exits non-zero if anything is."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        findings = [*ledger_checks.findings(), *wallet_checks.findings(), *purchase_checks.findings()]
+        findings = check_books()
         for finding in findings:
             self.stdout.write(finding)
         self.stdout.write(f"{len(findings)} finding{'' if len(findings) == 1 else 's'}")

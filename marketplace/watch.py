@@ -1,0 +1,112 @@
+"""A look at the site's own work every five minutes; what is wrong is told to the owners, once a day each."""
+
+import shutil
+from collections.abc import Iterator
+from datetime import timedelta
+
+from django.conf import settings
+
+from marketplace.core import clock, logs
+from marketplace.ledger.models import Transfer
+from marketplace.mail.models import OutgoingEmail
+from marketplace.wallet.models import EventCursor, StripeEvent
+
+from .checks import books_do_not_add_up
+from .emails import Concern, tell_owners
+from .models import CheckRun
+from .queues import queues
+from .views import SWEEP_IS_LATE
+
+log = logs.get("leadfair.watch")
+DAY = timedelta(days=1)
+MAIL_WAITS = timedelta(minutes=15)
+CHECK_IS_LATE = timedelta(hours=26)
+LEAST_FREE = 10**9  # bytes
+ASK_THE_DOCTOR = "See that a worker and beat run: manage.py doctor says what is wrong."
+
+
+def watch() -> list[Concern]:
+    """Look at everything, tell the owners, and leave a row: it shows as well that beat and a worker are at work."""
+    started = clock.now()
+    found = list(concerns())
+    for concern in found:
+        log.error("concern", concern=concern.name)
+        tell_owners(concern)
+    CheckRun.objects.create(
+        what=CheckRun.What.WATCH,
+        started_at=started,
+        ended_at=clock.now(),
+        findings_count=len(found),
+        first_findings=[concern.said for concern in found],
+    )
+    CheckRun.objects.of(CheckRun.What.WATCH).filter(ended_at__lt=started - DAY).delete()
+    return found
+
+
+def concerns() -> Iterator[Concern]:
+    """Everything that is not as it should be now."""
+    yield from _mail()
+    yield from _processor()
+    yield from _books()
+    yield from _disk()
+
+
+def _mail() -> Iterator[Concern]:
+    (mail,) = [queue for queue in queues() if queue.name == "mail"]
+    if mail.oldest > MAIL_WAITS:
+        said = f"Mails wait to be sent: {mail.waiting}, the oldest for {_minutes(mail.oldest)} minutes."
+        yield Concern("mail-waits", "mail does not leave", said, ASK_THE_DOCTOR)
+    if dead := OutgoingEmail.objects.given_up().filter(claimed_at__gte=clock.now() - DAY).count():
+        yield Concern(
+            "mail-dead",
+            "mails are given up",
+            f"Mails given up within a day: {dead}.",
+            "In the admin, Outgoing mail with the state Given up shows why. Once that is mended, send it again there.",
+        )
+
+
+def _processor() -> Iterator[Concern]:
+    if dead := StripeEvent.objects.filter(state=StripeEvent.State.DEAD).count():
+        yield Concern(
+            "events-dead",
+            "news of the card processor is given up",
+            f"Events of the card processor that could not be worked off: {dead}.",
+            "In the admin, Stripe events with the state Given up show why. Once that is mended, try them again there.",
+        )
+    late = EventCursor.objects.filter(read_until__lt=clock.now() - SWEEP_IS_LATE).first()
+    if late:
+        yield Concern(
+            "sweep-late",
+            "the card processor is not asked",
+            f"The card processor was last asked what happened at {late.read_until:%H:%M UTC on %Y-%m-%d}.",
+            f"Its status page tells whether it is down. {ASK_THE_DOCTOR}",
+        )
+
+
+def _books() -> Iterator[Concern]:
+    last, due = CheckRun.objects.of(CheckRun.What.LEDGER).newest(), clock.now() - CHECK_IS_LATE
+    # Where nothing was ever booked there is nothing to check: a new site does not begin with an alert.
+    if last.ended_at < due if last else Transfer.objects.filter(created_at__lt=due).exists():
+        said = (
+            f"The books were last checked at {last.ended_at:%H:%M UTC on %Y-%m-%d}."
+            if last
+            else "The books were never checked."
+        )
+        yield Concern("ledger-late", "the books are not checked", said, f"Run manage.py ledger_check. {ASK_THE_DOCTOR}")
+    if last and last.findings_count:
+        yield books_do_not_add_up(last.findings_count, last.first_findings)
+
+
+def _disk() -> Iterator[Concern]:
+    free = shutil.disk_usage(settings.VAR).free
+    if free < LEAST_FREE:
+        yield Concern(
+            "disk",
+            "the disk is nearly full",
+            f"Where the site writes its files, {free // 10**6} MB are free.",
+            "Make room or give it more: without any, uploads and exports fail, and a database on it stops.",
+        )
+
+
+def _minutes(time: timedelta) -> int:
+    return int(time.total_seconds() // 60)
