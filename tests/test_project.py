@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterable
 from importlib.metadata import distribution
 from io import StringIO
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -14,10 +15,16 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.db import connection, models
+from django.db.migrations import AddField, AddIndex, Migration, RemoveField, RenameField, RunPython
+from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.state import ProjectState
+from django_migration_linter import MigrationLinter
+from django_migration_linter.sql_analyser import analyse_sql_statements
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from marketplace.core import triggers
+from marketplace.core.operations import AddIndexConcurrently
 from marketplace.doctor import GUARDS
 from privacy.declare.data_sets import data_sets
 from privacy.declare.vocabulary import Subject
@@ -120,6 +127,75 @@ def test_no_migration_is_missing():
     out = StringIO()
     call_command("makemigrations", "--check", "--dry-run", stdout=out)
     assert "No changes detected" in out.getvalue()
+
+
+# --- migrations -------------------------------------------------------------------------------------------------------
+
+OURS = ("accounts.", "marketplace.", "privacy.")
+# They landed before the site had visitors. From now on old and new code run side by side while a migration does.
+KNOWN_UNSAFE = {
+    ("leads", "0004_places"),
+    ("leads", "0005_time_zones"),
+    ("leads", "0009_revocations_to_tell"),
+    ("mail", "0002_dead_letters"),
+    ("purchases", "0002_lists_by_date"),
+    ("purchases", "0004_removed_notes"),
+    ("purchases", "0005_calls"),
+    ("purchases", "0006_exports"),
+    ("purchases", "0008_notes_once"),
+    ("purchases", "0009_exports_with_pauses"),
+    ("supply", "0002_who_and_what_for"),
+    ("supply", "0005_encoding_of_uploads"),
+    ("supply", "0006_headers_of_files"),
+    ("wallet", "0002_known_states_and_review"),
+    ("wallet", "0003_several_leads_to_come_back_to"),
+}
+STYLE = {"RUNPYTHON_ARGS_NAMING_CONVENTION", "RUNPYTHON_MODEL_VARIABLE_NAME"}
+
+
+def problems_of(migration: Migration, state: ProjectState) -> set[str]:
+    """Why the site could not work on while the migration runs, or the code of before could not after it."""
+    with connection.schema_editor(collect_sql=True, atomic=migration.atomic) as editor:
+        migration.apply(state, editor, collect_sql=True)
+    statements = ["BEGIN;"] * migration.atomic + editor.collected_sql
+    linter = MigrationLinter(no_cache=True, no_output=True)
+    about_sql = analyse_sql_statements(linter.sql_analyser_class, statements)
+    issues = chain(*about_sql, *linter.analyse_data_migration(migration))
+    return {issue.code for issue in issues} - STYLE
+
+
+@once
+@pytest.mark.django_db
+def test_no_migration_keeps_the_site_waiting():
+    loader, found = MigrationLoader(connection), {}
+    for key, migration in loader.disk_migrations.items():
+        if migration.__module__.startswith(OURS):
+            found[key] = problems_of(migration, loader.project_state(key, at_end=False))
+    found = {key: problems for key, problems in found.items() if problems}
+    assert {key: problems for key, problems in found.items() if key not in KNOWN_UNSAFE} == {}
+    assert found.keys() >= KNOWN_UNSAFE, "no longer unsafe, or gone"
+
+
+SAFE_AND_NOT = {
+    "a column that old code would leave empty": (AddField("Heartbeat", "name", models.TextField()), {"NOT_NULL"}),
+    "with a default of Django's only": (AddField("Heartbeat", "name", models.TextField(default="")), {"NOT_NULL"}),
+    "with one of the database's": (AddField("Heartbeat", "name", models.TextField(db_default="")), set()),
+    "a column that may be empty": (AddField("Heartbeat", "name", models.TextField(null=True)), set()),
+    "a column that old code asks for": (RemoveField("Heartbeat", "at"), {"DROP_COLUMN"}),
+    "another name": (RenameField("Heartbeat", "at", "moment"), {"RENAME_COLUMN"}),
+    "an index that stops the writers": (AddIndex("Heartbeat", models.Index(fields=["at"], name="x")), {"CREATE_INDEX"}),
+    "one that does not": (AddIndexConcurrently("Heartbeat", models.Index(fields=["at"], name="x")), set()),
+    "no way back": (RunPython(lambda apps, schema_editor: None), {"RUNPYTHON_REVERSIBLE"}),
+}
+
+
+@once
+@pytest.mark.django_db
+@pytest.mark.parametrize(("operation", "problems"), SAFE_AND_NOT.values(), ids=SAFE_AND_NOT)
+def test_control_unsafe_migrations_are_refused(operation, problems):
+    migration = Migration("new", "core")
+    migration.operations, migration.atomic = [operation], operation.atomic is not False
+    assert problems_of(migration, MigrationLoader(connection).project_state()) == problems
 
 
 def _layers() -> list[str]:
