@@ -42,7 +42,7 @@ LARGEST_DRIFT = timedelta(seconds=2)
 WORKER_IS_LATE = timedelta(minutes=12)  # two looks at the site's work were missed
 WORK_IS_LATE = timedelta(minutes=15)
 BACKUP_IS_OLD = timedelta(hours=26)
-APPEND_ONLY = ("ledger_transfer", "policy_acceptance", "policy_policyversion", "vault_reveal")
+APPEND_ONLY = ("ledger_transfer", "policy_acceptance", "policy_policyversion", "staff_act", "vault_reveal")
 GUARDS = {
     vendor: {f"{table}_{verb}" for table in APPEND_ONLY for verb in verbs}
     | LEDGER_GUARDS[vendor]

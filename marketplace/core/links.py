@@ -18,9 +18,13 @@ def absolute(name: str, *args: object) -> str:
 
 
 def safe_next(request: HttpRequest, fallback: str) -> str:
-    """The page named in the field ``next``, posted or in the address, if it is a path of this site, else ``fallback``.
-    Hand it to HttpResponseRedirect: ``redirect()`` would take a word for the name of a view."""
-    there = request.POST.get("next") or request.GET.get("next", "")
+    """The page named in the posted field ``next`` if it is a path of this site, else ``fallback``. Hand it to
+    HttpResponseRedirect: ``redirect()`` would take a word for the name of a view."""
+    return safe_path(request.POST.get("next", ""), fallback)
+
+
+def safe_path(there: str, fallback: str) -> str:
+    """``there`` if it is a path of this site, else ``fallback``."""
     if not there.startswith("/"):
         return fallback
     try:

@@ -1,6 +1,9 @@
 from django.contrib import admin
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString, mark_safe
 
 from marketplace.core.admin import ReadOnlyAdmin
+from marketplace.models import CheckRun
 
 from .models import Act
 
@@ -25,3 +28,18 @@ class ActAdmin(ReadOnlyAdmin):
     @admin.display(description="By", ordering="staff__handle")
     def who(self, act: Act) -> str:
         return act.staff.handle
+
+
+@admin.register(CheckRun)
+class CheckRunAdmin(ReadOnlyAdmin):
+    """What the site found when it looked at its books and at its own work."""
+
+    list_display = ["ended_at", "what", "findings_count", "started_at"]
+    list_filter = ["what"]
+    ordering = ["-pk"]
+    fields = ["what", "started_at", "ended_at", "findings_count", "sentences"]
+    readonly_fields = ["sentences"]
+
+    @admin.display(description="The first findings")
+    def sentences(self, run: CheckRun) -> SafeString:
+        return format_html_join("", "{}<br>", ((sentence,) for sentence in run.first_findings)) or mark_safe("None")

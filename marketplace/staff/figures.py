@@ -14,12 +14,14 @@ from marketplace.core.money import dollars
 from marketplace.core.templatetags.ui import age
 from marketplace.ledger.models import Account, Transfer
 from marketplace.mail.models import OutgoingEmail
+from marketplace.models import CheckRun
 from marketplace.purchases.models import Purchase
 from marketplace.wallet.models import Deposit, Dispute, StripeEvent
 
 from .approvals import waiting
 
 LATE = timedelta(minutes=15)  # a mail that is due and waits longer needs a look
+CHECK_IS_LATE = timedelta(hours=26)
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,7 @@ def _queues(reader: User) -> Iterator[Figure]:
         open_now = Dispute.objects.filter(is_open=True).count()
         yield Figure("Open disputes", f"{open_now}", _list("wallet_dispute", "?is_open__exact=1"), open_now > 0)
     if reader.has_perm("ledger.view_account"):
+        yield _last_check()
         cents = _suspense()
         yield Figure("Unexplained money", dollars(cents), _list("ledger_transfer", "?kind__exact=suspense"), cents != 0)
 
@@ -70,6 +73,15 @@ def _oldest_mail() -> Figure:
     if oldest is None:
         return Figure("Oldest waiting mail", "none waits", address)
     return Figure("Oldest waiting mail", f"{age(oldest)} old", address, now - oldest > LATE)
+
+
+def _last_check() -> Figure:
+    last = CheckRun.objects.of(CheckRun.What.LEDGER).newest()
+    if last is None:
+        return Figure("Last check of the books", "never")
+    said = f"{age(last.ended_at)} ago, {last.findings_count} finding{'' if last.findings_count == 1 else 's'}"
+    needs_a_look = last.findings_count > 0 or clock.now() - last.ended_at > CHECK_IS_LATE
+    return Figure("Last check of the books", said, _list("marketplace_checkrun"), needs_a_look)
 
 
 def _suspense() -> int:

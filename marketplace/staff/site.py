@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils.http import urlencode
 
 from accounts.staff import note_use, way_in
-from marketplace.core.links import safe_next
+from marketplace.core.links import safe_path
 
 
 class StaffSite(admin.AdminSite):
@@ -32,7 +32,7 @@ class StaffSite(admin.AdminSite):
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Whoever may not open the admin is sent on: to sign in, to set a second factor up or to use it. For members
         it does not exist."""
-        there = safe_next(request, reverse("admin:index"))
+        there = safe_path(request.GET.get("next", ""), reverse("admin:index"))
         if not request.user.is_authenticated:
             return HttpResponseRedirect(f"{reverse('account_login')}?{urlencode({'next': there})}")
         if not (request.user.is_active and request.user.is_staff):

@@ -3,6 +3,7 @@
 import pytest
 from django.db import DatabaseError
 
+from marketplace.mail.models import OutgoingEmail
 from marketplace.wallet.models import BillingDetails
 from privacy.vault import reveals
 from privacy.vault.models import MoreReveals, Reveal
@@ -63,7 +64,7 @@ def test_what_cannot_be_recorded_is_not_shown(as_sam, alice, monkeypatch):
     assert alice.email not in response.text
 
 
-def test_fifty_one(as_sam, sam, as_olga, alice, monkeypatch):
+def test_fifty_one(as_sam, sam, olga, as_olga, alice, monkeypatch):
     monkeypatch.setattr(reveals, "ALONE", 2)
     for _ in range(2):
         assert alice.email in as_sam.post(member_url(alice), REASON).text
@@ -73,6 +74,10 @@ def test_fifty_one(as_sam, sam, as_olga, alice, monkeypatch):
     assert alice.email not in response.text
     assert "Ask somebody else to allow 50 more" in response.text
     assert Reveal.objects.count() == 2
+    mail = OutgoingEmail.objects.get(category="operator")
+    assert mail.user == olga, "the owner is told"
+    as_sam.post(member_url(alice), REASON)
+    assert OutgoingEmail.objects.filter(category="operator").count() == 1, "once a day"
     as_sam.post("/admin/reveals/more/", {"reason": "Calling all buyers of a bad file."})
     address = f"/admin/approvals/reveals/{MoreReveals.objects.get().public_id}/"
     assert as_sam.post(address, {"decision": "approve"}).status_code == 403

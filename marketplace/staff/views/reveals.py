@@ -15,6 +15,7 @@ from marketplace.core.admin import staff_with
 from marketplace.core.refusals import Refusal
 from marketplace.leads.models import Lead
 from marketplace.leads.services import contact_of
+from marketplace.staff import services
 from marketplace.staff.forms import ReasonForm
 from marketplace.wallet.models import BillingDetails
 from privacy.vault import reveals
@@ -59,7 +60,7 @@ def _reveal(
     if request.method != "POST" or not form.is_valid():
         return form_page(request, title, form, context)
     try:
-        details = reveals.reveal(request.user, about, subject.public_id, reason=form.cleaned_data["reason"], read=read)
+        details = services.reveal(request.user, about, subject.public_id, reason=form.cleaned_data["reason"], read=read)
     except Refusal as refusal:
         return form_page(request, title, form, context | {"more": True}, refusal=refusal)
     return _shown(request, title, subject, details, context)
