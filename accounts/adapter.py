@@ -8,6 +8,8 @@ from allauth.account.models import EmailAddress
 from allauth.account.utils import passthrough_next_redirect_url
 from allauth.core import context
 from allauth.core.internal.ratelimit import truncate_ip
+from allauth.mfa.adapter import DefaultMFAAdapter
+from allauth.mfa.models import Authenticator
 from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
@@ -90,8 +92,20 @@ class AccountAdapter(DefaultAccountAdapter):
         user.refresh_from_db(fields=["email_verified_at", "handle"])
         if not user.is_verified:
             self._mark_verified(request, user)
+        self._forget_email(request)
+
+    def pre_login(self, request: HttpRequest, user: User, **kwargs: Any) -> HttpResponse | None:
+        self._forget_email(request)  # the second step may take a while, or never come
+        response: HttpResponse | None = super().pre_login(request, user, **kwargs)
+        return response
+
+    def _forget_email(self, request: HttpRequest) -> None:
         for record in request.session.get(AUTHENTICATION_METHODS_SESSION_KEY, ()):
             record.pop("email", None)  # the session names its member by key, that is enough
+
+    def get_login_stages(self) -> list[str]:
+        ours = {"allauth.mfa.stages.AuthenticateStage": "accounts.stages.SecondStep"}
+        return [ours.get(stage, stage) for stage in super().get_login_stages()]
 
     def respond_email_verification_sent(self, request: HttpRequest, user: User | None) -> HttpResponse:
         return redirect(passthrough_next_redirect_url(request, reverse("account_email_verification_sent"), "next"))
@@ -137,6 +151,15 @@ class AccountAdapter(DefaultAccountAdapter):
         elif name not in {"password_changed", "password_reset"}:  # queued by services.set_password already
             raise LookupError(template_prefix)
 
+    def get_reauthentication_methods(self, user: User) -> list[dict[str, Any]]:
+        words = {
+            "reauthenticate": "Use your password",
+            "mfa_reauthenticate": "Use a code",
+            "mfa_reauthenticate:webauthn": "Use a passkey",
+        }
+        methods = super().get_reauthentication_methods(user)
+        return [method | {"description": words[method["id"]]} for method in methods]
+
     def is_safe_url(self, url: str) -> bool:
         try:
             safe: bool = super().is_safe_url(url)
@@ -151,3 +174,33 @@ class AccountAdapter(DefaultAccountAdapter):
     def get_client_ip(self, request: HttpRequest) -> str:
         """A keyed digest of the address (of its /64 for IPv6): good enough to count by, useless to look up."""
         return digest("ip", truncate_ip(super().get_client_ip(request)))[:32]
+
+
+class FactorAdapter(DefaultMFAAdapter):
+    """allauth's second factor with our words and names. What is secret in it is sealed by ``factors``, with its row."""
+
+    error_messages = DefaultMFAAdapter.error_messages | {
+        "incorrect_code": "That did not work. Please try again.",
+        "unverified_email": "Please confirm your email first. Otherwise somebody else's address could be locked up.",
+    }
+
+    def encrypt(self, text: str) -> str:
+        raise NotImplementedError("allauth does not say of which row the secret is: use factors")
+
+    def decrypt(self, encrypted_text: str) -> str:
+        raise NotImplementedError("allauth does not say of which row the secret is: use factors")
+
+    def get_totp_label(self, user: User) -> str:
+        return user.handle
+
+    def generate_authenticator_name(self, user: User, type: str) -> str:  # noqa: A002 - allauth's word
+        number = Authenticator.objects.filter(user_id=user.pk, type=type).count() + 1
+        return "Passkey" if number == 1 else f"Passkey {number}"
+
+    def get_public_key_credential_rp_entity(self) -> dict[str, str]:
+        entity: dict[str, str] = super().get_public_key_credential_rp_entity()
+        return entity | {"name": "Leadfair"}
+
+    def get_public_key_credential_user_entity(self, user: User) -> dict[str, Any]:
+        """What the passkey keeps of the member, on whatever device: neither the email nor the primary key (AL-10)."""
+        return {"id": user.public_id.encode(), "display_name": user.handle, "name": user.handle}

@@ -138,3 +138,58 @@ def buying_allowed(user: User) -> None:
         context={"url": absolute("leads:catalogue")},
         key=f"buying-allowed:{new_id()}",
     )
+
+
+def second_factor_added(user: User, *, what: str) -> None:
+    """Signing in asks for ``what`` as well from now on."""
+    send(
+        user,
+        category=Category.SECURITY,
+        template="accounts/email/second_factor_added",
+        context={"what": what, "url": absolute("mfa_index")},
+        key=f"second-factor-added:{new_id()}",
+    )
+
+
+def second_factor_removed(user: User, *, what: str, is_off: bool) -> None:
+    """Signing in asks no longer for ``what``; ``is_off``: for the password alone."""
+    send(
+        user,
+        category=Category.SECURITY,
+        template="accounts/email/second_factor_removed",
+        context={"what": what, "is_off": is_off, "url": absolute("mfa_index")},
+        key=f"second-factor-removed:{new_id()}",
+    )
+
+
+def second_factor_removed_by_us(user: User, *, reason: str) -> None:
+    """Our staff took the second factor away, for ``reason``."""
+    send(
+        user,
+        category=Category.SECURITY,
+        template="accounts/email/second_factor_removed_by_us",
+        context={"reason": reason, "url": absolute("account_login")},
+        key=f"second-factor-removed-by-us:{new_id()}",
+    )
+
+
+def recovery_codes_made(user: User) -> None:
+    """There are new recovery codes, and the old ones no longer work."""
+    send(
+        user,
+        category=Category.SECURITY,
+        template="accounts/email/recovery_codes_made",
+        context={"url": absolute("mfa_view_recovery_codes")},
+        key=f"recovery-codes-made:{new_id()}",
+    )
+
+
+def recovery_code_used(user: User, *, left: int) -> None:
+    """One of the recovery codes was used; ``left`` remain."""
+    send(
+        user,
+        category=Category.SECURITY,
+        template="accounts/email/recovery_code_used",
+        context={"left": left, "url": absolute("mfa_view_recovery_codes")},
+        key=f"recovery-code-used:{new_id()}",
+    )

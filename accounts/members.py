@@ -22,7 +22,7 @@ from marketplace.core.sessions import SIGNED_IN_AT
 from .models import User
 
 View = Callable[..., HttpResponseBase]
-NOT_TYPED = {"csrfmiddlewaretoken", "key", "next", "choice", "credential"}
+NOT_TYPED = {"csrfmiddlewaretoken", "key", "next", "choice", "code", "credential"}
 
 
 class MemberRequest(HttpRequest):

@@ -2,23 +2,55 @@
 
 import math
 import time
+from collections.abc import Callable
+from functools import wraps
 from typing import Any
 from urllib.parse import urlsplit
 
 from allauth.account import views as allauth
-from allauth.account.utils import get_next_redirect_url
+from allauth.account.utils import get_next_redirect_url, passthrough_next_redirect_url
 from django.contrib import messages
 from django.forms import Form
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
-from django.urls import Resolver404, resolve
+from django.template.response import SimpleTemplateResponse
+from django.urls import Resolver404, resolve, reverse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods
 from django.views.generic.edit import FormView
 
 from marketplace.core.refusals import TooMany
 
 from .forms import EmailCodeForm, SignInForm
 
+View = Callable[..., HttpResponseBase]
 
-def _too_often(view: FormView, form: Form, refusal: TooMany) -> HttpResponse:
+
+def page(view: View) -> View:
+    """allauth's ``view`` as a page of this house: GET and POST only, 422 for a form with mistakes, and nothing that
+    browsers keep: a code's page names the email. Who is sent to another door does not lose where they wanted to go."""
+
+    @require_http_methods(["GET", "HEAD", "POST"])
+    @never_cache
+    @wraps(view)
+    def shown(request: HttpRequest, **kwargs: Any) -> HttpResponseBase:
+        response = view(request, **kwargs)
+        if isinstance(response, SimpleTemplateResponse) and not response.is_rendered:
+            form = (response.context_data or {}).get("form")
+            if form is not None and form.errors:
+                response.status_code = 422
+        there = response.get("Location", "")
+        if there in _doors() and there != get_next_redirect_url(request):
+            response["Location"] = passthrough_next_redirect_url(request, there, "next")
+        return response
+
+    return shown
+
+
+def _doors() -> set[str]:
+    return {reverse("account_login"), reverse("account_email_verification_sent")}
+
+
+def too_often(view: FormView, form: Form, refusal: TooMany) -> HttpResponse:
     """429: the page itself, with the sentence and the time to wait."""
     response = view.render_to_response(view.get_context_data(form=form, refusal=refusal), status=refusal.status)
     response["Retry-After"] = str(refusal.retry_after)
@@ -48,7 +80,7 @@ class SignIn(allauth.LoginView):
             return super().dispatch(request, *args, **kwargs)
         except TooMany as refusal:
             typed = {"login": request.POST.get("login", ""), "remember": "remember" in request.POST}
-            return _too_often(self, SignInForm(initial=typed, request=request), refusal)
+            return too_often(self, SignInForm(initial=typed, request=request), refusal)
 
 
 class _Code(FormView):
@@ -79,7 +111,7 @@ class EnterCode(_Code, allauth.ConfirmEmailVerificationCodeView):
             response: HttpResponse = super()._resend_form_valid(form)
         except TooMany as refusal:
             self._process.state.update(before)  # nothing was sent: the code in the last mail is still the one
-            return _too_often(self, EmailCodeForm(), refusal)
+            return too_often(self, EmailCodeForm(), refusal)
         messages.success(self.request, "We sent a new code. Earlier ones no longer work.")
         return response
 

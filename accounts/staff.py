@@ -7,14 +7,13 @@ carries ``recently_confirmed`` as well.
 import time
 
 from allauth.account.authentication import get_authentication_records
-from allauth.mfa.models import Authenticator
 from django.conf import settings
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.http import urlencode
 
+from .factors import has_second_factor
 from .members import confirmed_at, recently_confirmed
-from .models import User
 from .services import end_sessions
 
 __all__ = [
@@ -30,12 +29,6 @@ __all__ = [
 A_DAY_AT_WORK = 8 * 3600  # seconds from signing in, or from giving password or factor again
 A_BREAK = 30 * 60  # seconds without use of the admin
 _USED_AT = "admin_used_at"  # seconds since 1970, to the minute
-
-
-def has_second_factor(user: User) -> bool:
-    """Whether the member has an authenticator app or a passkey."""
-    kinds = (Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN)
-    return Authenticator.objects.filter(user_id=user.pk, type__in=kinds).exists()
 
 
 def passed_second_factor(request: HttpRequest) -> bool:
@@ -63,13 +56,12 @@ def way_in(request: HttpRequest) -> str | None:
     With STAFF_SECOND_FACTOR off (only with DEBUG) those without a second factor get in; who has one must use it.
     """
     if has_second_factor(request.user):  # type: ignore[arg-type]
-        if passed_second_factor(request) and session_is_fresh(request):
-            return None
-        page = "account_reauthenticate"
+        if not passed_second_factor(request):
+            return _by_way_of("mfa_reauthenticate", request)
     elif settings.STAFF_SECOND_FACTOR:
-        return reverse("accounts:profile")
-    elif session_is_fresh(request):
-        return None
-    else:
-        page = "account_reauthenticate"
-    return f"{reverse(page)}?{urlencode({'next': request.get_full_path()})}"
+        return reverse("mfa_index")
+    return None if session_is_fresh(request) else _by_way_of("account_reauthenticate", request)
+
+
+def _by_way_of(name: str, request: HttpRequest) -> str:
+    return f"{reverse(name)}?{urlencode({'next': request.get_full_path()})}"

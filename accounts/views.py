@@ -5,12 +5,10 @@ from functools import wraps
 
 from allauth.account import views as allauth
 from allauth.account.internal.flows.reauthentication import is_reauthentication_required
-from allauth.account.utils import get_next_redirect_url, passthrough_next_redirect_url
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
-from django.template.response import SimpleTemplateResponse
 from django.urls import reverse
 from django.utils.http import urlencode
 from django.views.decorators.cache import never_cache
@@ -19,6 +17,7 @@ from django.views.decorators.http import require_http_methods
 from marketplace.core.refusals import TooMany
 
 from . import codes, pages, resets
+from .factors import has_second_factor
 from .forms import ProfileForm, SupportCodeForm
 from .members import shown_to_members
 from .models import User
@@ -43,7 +42,7 @@ def profile(request: HttpRequest) -> HttpResponse:
             messages.success(request, "Your changes are saved.")
             return redirect("accounts:profile")
     acceptances = member.acceptances.select_related("version").order_by("-id")
-    context = {"form": form, "acceptances": acceptances}
+    context = {"form": form, "acceptances": acceptances, "second_factor": has_second_factor(member)}
     return render(request, "accounts/profile.html", context, status=422 if form.errors else 200)
 
 
@@ -73,31 +72,6 @@ def confirm_by_code(request: HttpRequest) -> HttpResponse:
 # --- allauth's pages --------------------------------------------------------------------------------------------------
 
 
-def _page(view: View) -> View:
-    """allauth's ``view`` as a page of this house: GET and POST only, 422 for a form with mistakes, and nothing that
-    browsers keep: a code's page names the email. Who is sent to another door does not lose where they wanted to go."""
-
-    @require_http_methods(["GET", "HEAD", "POST"])
-    @never_cache
-    @wraps(view)
-    def page(request: HttpRequest) -> HttpResponseBase:
-        response = view(request)
-        if isinstance(response, SimpleTemplateResponse) and not response.is_rendered:
-            form = (response.context_data or {}).get("form")
-            if form is not None and form.errors:
-                response.status_code = 422
-        there = response.get("Location", "")
-        if there in _doors() and there != get_next_redirect_url(request):
-            response["Location"] = passthrough_next_redirect_url(request, there, "next")
-        return response
-
-    return page
-
-
-def _doors() -> set[str]:
-    return {reverse("account_login"), reverse("account_email_verification_sent")}
-
-
 @login_required
 def _change_email(request: HttpRequest) -> HttpResponse:
     """Ask for the password first unless it was just given.
@@ -122,15 +96,15 @@ def _if_unchanged(view: View) -> View:
     return step
 
 
-sign_up = _page(pages.SignUp.as_view())
-sign_in = _page(pages.SignIn.as_view())
-sign_out = _page(allauth.logout)
-closed = _page(allauth.account_inactive)
-enter_code = _page(pages.EnterCode.as_view())
-confirm_password = _page(allauth.reauthenticate)
-change_email = _page(_change_email)
-change_password = _page(allauth.password_change)
-reset_password = _page(allauth.password_reset)
-enter_reset_code = _page(_if_unchanged(pages.EnterResetCode.as_view()))
-set_new_password = _page(_if_unchanged(allauth.complete_password_reset))
-new_password_set = _page(allauth.password_reset_from_key_done)
+sign_up = pages.page(pages.SignUp.as_view())
+sign_in = pages.page(pages.SignIn.as_view())
+sign_out = pages.page(allauth.logout)
+closed = pages.page(allauth.account_inactive)
+enter_code = pages.page(pages.EnterCode.as_view())
+confirm_password = pages.page(allauth.reauthenticate)
+change_email = pages.page(_change_email)
+change_password = pages.page(allauth.password_change)
+reset_password = pages.page(allauth.password_reset)
+enter_reset_code = pages.page(_if_unchanged(pages.EnterResetCode.as_view()))
+set_new_password = pages.page(_if_unchanged(allauth.complete_password_reset))
+new_password_set = pages.page(allauth.password_reset_from_key_done)

@@ -233,7 +233,21 @@ ACCOUNT_RATE_LIMITS = {
     "login": "30/m/ip",
     "login_failed": "20/m/ip,5/300s/key",
     "confirm_email": "1/10s/key,10/h/key",
+    # Three codes of six digits are right at a time: a day of guessing by somebody who knows the password finds one once
+    # in 6,000 times.
+    "second_factor": "20/m/ip,5/300s/key,50/d/key",
 }
+
+MFA_ADAPTER = "accounts.adapter.FactorAdapter"
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_FORMS = {
+    "authenticate": "accounts.factor_forms.SecondStepForm",
+    "reauthenticate": "accounts.factor_forms.ConfirmByCodeForm",
+    "authenticate_webauthn": "accounts.factor_forms.SecondStepPasskeyForm",
+    "reauthenticate_webauthn": "accounts.factor_forms.ConfirmByPasskeyForm",
+}
+MFA_TOTP_ISSUER = "Leadfair"
+MFA_TOTP_TOLERANCE = 1  # half minutes that clocks may differ
 # Our staff need a second factor; a demo lets those in who have none yet.
 STAFF_SECOND_FACTOR = not DEBUG
 ALLAUTH_TRUSTED_PROXY_COUNT = TRUSTED_PROXY_COUNT

@@ -51,6 +51,7 @@ def configure(options: dict[str, Any]) -> None:
                 "celery.app.trace": {"level": "WARNING"},
                 "celery.worker.strategy": {"level": "WARNING"},
                 "celery.beat": {"level": "WARNING"},
+                "fido2": {"level": "WARNING"},  # it names every passkey that is used
                 "stripe": {"level": "WARNING"},
                 "gunicorn.error": {"handlers": ["stderr"], "propagate": False},
             },

@@ -1,5 +1,7 @@
 """The column type of sealed values, so that key rotation and the schema tests can find them all."""
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from django.db import models
@@ -32,3 +34,29 @@ def unseal_from(row: models.Model, column: str) -> dict[str, Any]:
         CannotOpen: see ``sealing.unseal``.
     """
     return unseal(getattr(row, column), binding(row, column))
+
+
+@dataclass(frozen=True)
+class SealedInJson:
+    """A sealed text under ``key`` of a JSON column that another package owns. ``place`` is what binds it to its row,
+    ``of`` the public id by which the row is named."""
+
+    model: str
+    column: str
+    key: str
+    place: Callable[[Any], str]
+    of: Callable[[Any], str]
+
+
+_in_json: list[SealedInJson] = []
+
+
+def seals_in_json(one: SealedInJson) -> None:
+    """Tell the rotation of keys of it; said when the apps are loaded."""
+    if one not in _in_json:
+        _in_json.append(one)
+
+
+def sealed_in_json() -> Sequence[SealedInJson]:
+    """All that rooms told of."""
+    return tuple(_in_json)

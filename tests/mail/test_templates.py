@@ -16,6 +16,7 @@ TEMPLATES = Path(settings.BASE_DIR) / "templates"
 WALLET_URL = "http://testserver/wallet/"
 MONEY = {"amount": dollars(123_456), "url": WALLET_URL}
 CODE = {"code": "12345678", "minutes": 15}
+FACTORS = {"url": "http://testserver/accounts/second-factor/"}
 ALERTS = ("event-dead", "amount-differs", "suspense", "suspense-refund", "suspense-dispute")
 IDS = {"lead": "lead234567", "purchase": "purchase234567"}
 LINES = [
@@ -39,6 +40,13 @@ MAILS: dict[str, list[dict]] = {
     "accounts/email/reset_code": [CODE],
     "accounts/email/password_changed": [{"reset_url": "http://testserver/reset/"}],
     "accounts/email/email_changed": [{}],
+    "accounts/email/second_factor_added": [FACTORS | {"what": "an authenticator app"}],
+    "accounts/email/second_factor_removed": [
+        FACTORS | {"what": "the authenticator app", "is_off": is_off} for is_off in (True, False)
+    ],
+    "accounts/email/second_factor_removed_by_us": [FACTORS | {"reason": "Lost the phone & the codes; called back."}],
+    "accounts/email/recovery_codes_made": [FACTORS],
+    "accounts/email/recovery_code_used": [FACTORS | {"left": 9}, FACTORS | {"left": ""}],
     "wallet/email/deposit_receipt": [MONEY],
     "wallet/email/refunded": [MONEY],
     "wallet/email/refund_failed": [MONEY],

@@ -1,6 +1,7 @@
 """Seal everything anew with the first key of SEALING_KEYS and make the digests beside it with the first of DIGEST_KEYS,
 so that an old key can leave its ring."""
 
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,10 +11,10 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import models, transaction
 
-from privacy.vault.fields import SealedField, seal_into, unseal_from
+from privacy.vault.fields import SealedField, SealedInJson, seal_into, sealed_in_json, unseal_from
 from privacy.vault.files import key_of_file
 from privacy.vault.keys import sealing_ring
-from privacy.vault.sealing import CannotOpen, key_of
+from privacy.vault.sealing import CannotOpen, key_of, seal, unseal
 
 BATCH = 500
 
@@ -35,18 +36,22 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         closed = 0
-        for model in apps.get_models():
-            for column in model._meta.fields:
-                if isinstance(column, SealedField):
-                    outcome = rotate(model, column.name)
-                    where = f"{model._meta.label}.{column.name}"
-                    self.stdout.write(f"{where}: {outcome.resealed} resealed, {outcome.redigested} with new digests")
-                    for public_id in outcome.closed:
-                        self.stderr.write(f"{where}: {public_id} does not open")
-                    closed += len(outcome.closed)
+        for where, outcome in self._rotated():
+            self.stdout.write(f"{where}: {outcome.resealed} resealed, {outcome.redigested} with new digests")
+            for public_id in outcome.closed:
+                self.stderr.write(f"{where}: {public_id} does not open")
+            closed += len(outcome.closed)
         self._tell_of_files()
         if closed:
             raise CommandError(f"{closed} do not open and stay as they are. Take no key out before you know why.")
+
+    def _rotated(self) -> Iterator[tuple[str, Outcome]]:
+        for model in apps.get_models():
+            for column in model._meta.fields:
+                if isinstance(column, SealedField):
+                    yield f"{model._meta.label}.{column.name}", rotate(model, column.name)
+        for one in sealed_in_json():
+            yield f"{one.model}.{one.column}.{one.key}", rotate_in_json(one)
 
     def _tell_of_files(self) -> None:
         """Sealed files are not sealed anew: all are deleted within days, and one may be read at this moment."""
@@ -71,15 +76,39 @@ def rotate(model: type[models.Model], column: str) -> Outcome:
     for key in model._meta.fields:
         if key.primary_key and key.is_relation:  # the public id, to which the value is bound, is the other row's
             rows = rows.select_related(key.name)
+    return _in_batches(rows, lambda row, outcome: _renew(row, column, outcome))
+
+
+def rotate_in_json(one: SealedInJson) -> Outcome:
+    """Bring what is sealed within a JSON column under the current key, in the same way."""
+    sealed = f"{one.column}__{one.key}"
+    rows = apps.get_model(one.model)._default_manager.order_by("pk")
+    rows = rows.filter(**{f"{sealed}__isnull": False}).exclude(**{f"{sealed}__startswith": f"{_current()}."})
+    return _in_batches(rows, lambda row, outcome: _renew_in_json(row, one, outcome))
+
+
+def _in_batches(rows: models.QuerySet[Any], renew: Callable[[Any, Outcome], None]) -> Outcome:
     outcome, last = Outcome(), 0
     while True:
         with transaction.atomic():
             batch = list(rows.filter(pk__gt=last).select_for_update(no_key=True, of=("self",))[:BATCH])
             for row in batch:
-                _renew(row, column, outcome)
+                renew(row, outcome)
         if not batch:
             return outcome
         last = batch[-1].pk
+
+
+def _renew_in_json(row: Any, one: SealedInJson, outcome: Outcome) -> None:
+    data, place = getattr(row, one.column), one.place(row)
+    try:
+        value = unseal(data[one.key], place)
+    except CannotOpen:
+        outcome.closed.append(one.of(row))
+        return
+    data[one.key] = seal(value, place)
+    row.save(update_fields=[one.column])
+    outcome.resealed += 1
 
 
 def _renew(row: Any, column: str, outcome: Outcome) -> None:

@@ -1,0 +1,187 @@
+"""The forms of the second factor. What they ask for is used up here, so that no page can forget it."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from allauth.core import context
+from allauth.core.internal.cryptokit import normalize_user_code
+from allauth.mfa.base import forms as base
+from allauth.mfa.models import Authenticator
+from allauth.mfa.webauthn import forms as webauthn
+from allauth.mfa.webauthn.internal import auth
+from django import forms
+from django.core.exceptions import ValidationError
+
+from . import factors
+from .forms import PlainFields
+from .limits import count_guess
+from .models import User
+
+NAME_LENGTH = 40
+CREDENTIAL_LENGTH = 16_000  # characters; without attestation a credential has some hundred
+_NOT_A_TRY = "This did not count as a try."
+_WRONG = "This code is not right, or it was used already. Wait for the next one and enter that."
+
+
+def _digits(code: str, pattern: str, what: str) -> str:
+    """The digits alone; people copy spaces and hyphens along.
+
+    Raises:
+        ValidationError: it cannot be such a code.
+    """
+    found: str = normalize_user_code(code)
+    if not re.fullmatch(pattern, found):
+        raise ValidationError(f"{what} {_NOT_A_TRY}")
+    return found
+
+
+class _CodeInput(PlainFields):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        attributes = {"inputmode": "numeric", "autocomplete": "one-time-code", "spellcheck": "false", "maxlength": 40}
+        self.fields["code"].widget.attrs.update(attributes)
+
+
+class _Code(_CodeInput):
+    """A code of the app or a recovery code."""
+
+    words = {"code": ("Code", "The 6 digits that your app shows now, or one of your recovery codes, 8 digits.")}
+    user: User
+    cleaned_data: dict[str, Any]
+
+    def clean_code(self) -> str:
+        what = "Enter the 6 digits that your app shows, or the 8 digits of a recovery code."
+        code = _digits(self.cleaned_data["code"], "[0-9]{6}|[0-9]{8}", what)
+        take_back = count_guess(context.request, self.user)
+        used = factors.use_code(self.user, code)
+        if used is None:
+            raise ValidationError(_WRONG, code="incorrect_code")
+        take_back()
+        self.authenticator: Authenticator = used
+        return code
+
+
+class SecondStepForm(_Code, base.AuthenticateForm):
+    """The code after the password."""
+
+
+class ConfirmByCodeForm(_Code, base.ReauthenticateForm):
+    """A code instead of the password, before something that must not happen behind the member's back."""
+
+
+class AddAppForm(_CodeInput, forms.Form):
+    """The first code of an app: the proof that it has the secret, and that its clock is right."""
+
+    words = {"code": ("Code", "The 6 digits that the app shows now.")}
+    code = forms.CharField()
+
+    def __init__(self, *args: Any, secret: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.secret = secret
+        self.step = 0
+
+    def clean_code(self) -> str:
+        code = _digits(self.cleaned_data["code"], "[0-9]{6}", "Enter the 6 digits that the app shows.")
+        step = factors.step_of(self.secret, code)
+        if step is None:
+            raise ValidationError(
+                "This code does not fit. Enter the one that the app shows now; if it does not fit either, let your "
+                "phone set its clock by itself."
+            )
+        self.step = step
+        return code
+
+
+# --- passkeys ---------------------------------------------------------------------------------------------------------
+
+_NO_CREDENTIAL = "A passkey needs JavaScript, which is off in this browser."
+_BAD_CREDENTIAL = "That did not work. Please try again; the page asks for your passkey anew."
+
+
+def _understood(work: Callable[[], Any]) -> Any:
+    """What ``work`` makes of an answer of a browser. Whoever writes one by hand gets an error and no broken page: the
+    libraries that take it apart raise whatever comes up on the way.
+
+    Raises:
+        ValidationError: they could not.
+    """
+    try:
+        return work()
+    except ValidationError as error:
+        raise ValidationError(_BAD_CREDENTIAL, code="incorrect_code") from error
+    except (ValueError, TypeError, LookupError, AttributeError, AssertionError, OverflowError, RecursionError) as error:
+        raise ValidationError(_BAD_CREDENTIAL, code="incorrect_code") from error
+
+
+class _Credential(forms.JSONField):
+    """What the browser answered, put into a hidden field by passkey.js."""
+
+    def __init__(self) -> None:
+        words = {"required": _NO_CREDENTIAL, "invalid": _BAD_CREDENTIAL}
+        super().__init__(widget=forms.HiddenInput, error_messages=words)
+
+    def to_python(self, value: Any) -> Any:
+        if isinstance(value, str) and len(value) > CREDENTIAL_LENGTH:
+            raise ValidationError(_BAD_CREDENTIAL)
+        try:
+            found = super().to_python(value)
+        except RecursionError as error:
+            raise ValidationError(_BAD_CREDENTIAL) from error
+        if found is not None and not isinstance(found, dict):
+            raise ValidationError(_BAD_CREDENTIAL)
+        return found
+
+
+def _kept(credential: dict[str, Any]) -> dict[str, Any]:
+    """Of a new credential what signing in needs; browsers and strangers may add anything."""
+    response = credential["response"]
+    kept = {"clientDataJSON": response["clientDataJSON"], "attestationObject": response["attestationObject"]}
+    return {"id": credential["id"], "rawId": credential["rawId"], "type": "public-key", "response": kept}
+
+
+class PasskeyNameForm(PlainFields, forms.Form):
+    """What a member calls a passkey."""
+
+    words = {"name": ("Name", "So that you can tell them apart, for example “Phone” or “Key at work”.")}
+    name = forms.CharField(max_length=NAME_LENGTH)
+
+
+class AddPasskeyForm(PasskeyNameForm):
+    """A passkey that the browser just made."""
+
+    credential = _Credential()
+
+    def clean_credential(self) -> dict[str, Any]:
+        credential: dict[str, Any] = self.cleaned_data["credential"]
+
+        def check() -> dict[str, Any]:
+            kept = _kept(credential)
+            auth.complete_registration(kept)
+            return kept
+
+        kept: dict[str, Any] = _understood(check)
+        return kept
+
+
+class _Passkey(webauthn.AuthenticateWebAuthnForm):
+    """A passkey of the member. A signature cannot be guessed, so it is not counted: who guesses codes of somebody else
+    does not lock them out of their passkey."""
+
+    credential = _Credential()
+
+    def clean_credential(self) -> Authenticator:
+        credential = self.cleaned_data["credential"]
+        used: Authenticator = _understood(lambda: auth.complete_authentication(self.user, credential))
+        used.user = self.user
+        return used
+
+
+class SecondStepPasskeyForm(_Passkey):
+    """The passkey after the password."""
+
+
+class ConfirmByPasskeyForm(_Passkey):
+    """The passkey instead of the password."""
+
+    reauthenticated = True
