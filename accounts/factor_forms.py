@@ -1,5 +1,6 @@
 """The forms of the second factor. What they ask for is used up here, so that no page can forget it."""
 
+import json
 import re
 from collections.abc import Callable
 from typing import Any
@@ -12,6 +13,7 @@ from allauth.mfa.webauthn import forms as webauthn
 from allauth.mfa.webauthn.internal import auth
 from django import forms
 from django.core.exceptions import ValidationError
+from fido2.utils import websafe_encode
 
 from . import factors
 from .forms import PlainFields
@@ -114,30 +116,34 @@ def _understood(work: Callable[[], Any]) -> Any:
         raise ValidationError(_BAD_CREDENTIAL, code="incorrect_code") from error
 
 
-class _Credential(forms.JSONField):
-    """What the browser answered, put into a hidden field by passkey.js."""
+class _Credential(forms.Field):
+    """What the browser answered, put into a hidden field by passkey.js. The next question has another answer, so it is
+    never shown again."""
 
     def __init__(self) -> None:
-        words = {"required": _NO_CREDENTIAL, "invalid": _BAD_CREDENTIAL}
-        super().__init__(widget=forms.HiddenInput, error_messages=words)
+        super().__init__(widget=forms.HiddenInput, error_messages={"required": _NO_CREDENTIAL})
 
-    def to_python(self, value: Any) -> Any:
-        if isinstance(value, str) and len(value) > CREDENTIAL_LENGTH:
+    def to_python(self, value: Any) -> dict[str, Any]:
+        if not value:
+            return {}
+        if len(value) > CREDENTIAL_LENGTH:
             raise ValidationError(_BAD_CREDENTIAL)
-        try:
-            found = super().to_python(value)
-        except RecursionError as error:
-            raise ValidationError(_BAD_CREDENTIAL) from error
-        if found is not None and not isinstance(found, dict):
+        found = _understood(lambda: json.loads(value))
+        if not isinstance(found, dict):
             raise ValidationError(_BAD_CREDENTIAL)
         return found
 
+    def bound_data(self, data: Any, initial: Any) -> str:
+        return ""
 
-def _kept(credential: dict[str, Any]) -> dict[str, Any]:
-    """Of a new credential what signing in needs; browsers and strangers may add anything."""
-    response = credential["response"]
+
+def _registered(answer: dict[str, Any]) -> dict[str, Any]:
+    """Of the answer of a new passkey to the question of this session what signing in needs, and its id from what the
+    passkey itself says; browsers and strangers may add anything."""
+    bound = auth.complete_registration(answer)
+    name, response = websafe_encode(bound.credential_data.credential_id), answer["response"]
     kept = {"clientDataJSON": response["clientDataJSON"], "attestationObject": response["attestationObject"]}
-    return {"id": credential["id"], "rawId": credential["rawId"], "type": "public-key", "response": kept}
+    return {"id": name, "rawId": name, "type": "public-key", "response": kept}
 
 
 class PasskeyNameForm(PlainFields, forms.Form):
@@ -153,14 +159,7 @@ class AddPasskeyForm(PasskeyNameForm):
     credential = _Credential()
 
     def clean_credential(self) -> dict[str, Any]:
-        credential: dict[str, Any] = self.cleaned_data["credential"]
-
-        def check() -> dict[str, Any]:
-            kept = _kept(credential)
-            auth.complete_registration(kept)
-            return kept
-
-        kept: dict[str, Any] = _understood(check)
+        kept: dict[str, Any] = _understood(lambda: _registered(self.cleaned_data["credential"]))
         return kept
 
 

@@ -12,6 +12,7 @@ class SecondStep(AuthenticateStage):
         response, goes_on = super().handle()
         if response is not None:
             self.state["account"] = self.login.user.get_session_auth_hash()
+            self.login.email = None  # it is proved, and the session waits for a while
         return response, goes_on
 
     @property

@@ -8,12 +8,14 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from accounts import factors
 from marketplace.leads.models import LeadContact
 from marketplace.leads.services import contact_of, same_person
 from marketplace.mail.models import Category, OutgoingEmail
 from marketplace.mail.services import render, send
 from marketplace.purchases.services import AlreadyBought, buy_lead
 from privacy.vault.files import SealedFile
+from tests.factors import code, give_app, recovery_codes_of
 from tests.stock import make_lead
 
 pytestmark = pytest.mark.django_db
@@ -153,6 +155,35 @@ def test_a_batch_is_read_at_once_and_locks_no_more_than_it_must(settings, django
     assert len(many) == len(few) == 2, "the batch, and that there is no more"
     if connection.vendor == "postgresql":
         assert all(sql.endswith('FOR NO KEY UPDATE OF "leads_leadcontact"') for sql in many)
+
+
+def test_second_factors_are_resealed(settings, alice, bob):
+    """Rows of another package, whose secrets stand within a JSON column."""
+    secret, codes = give_app(alice), recovery_codes_of(alice)
+    put_in_front(settings, "SEALING_KEYS")
+    assert "mfa.Authenticator.data.sealed: 2 resealed, 0 with new digests" in rotate()
+    assert not any(line.startswith("mfa.") for line in rotate()), "a second time changes nothing"
+    give_app(bob)
+    take_out(settings, "SEALING_KEYS")
+    assert recovery_codes_of(alice) == codes
+    used = factors.use_code(alice, code(secret))
+    assert used is not None
+    assert used.type == "totp"
+    assert factors.of(alice).app.data["last_step"] > 0, "what stands beside the secret stays"
+
+
+def test_a_second_factor_that_does_not_open_is_named(settings, alice, bob):
+    give_app(alice)
+    give_app(bob)
+    row = factors.of(alice).codes
+    row.data["sealed"] = "gone.AAAA"
+    row.save()
+    put_in_front(settings, "SEALING_KEYS")
+    out, err = StringIO(), StringIO()
+    with pytest.raises(CommandError, match="1 do not open"):
+        call_command("rotate_keys", stdout=out, stderr=err)
+    assert err.getvalue() == f"mfa.Authenticator.data.sealed: {alice.public_id} does not open\n"
+    assert "mfa.Authenticator.data.sealed: 3 resealed" in out.getvalue()
 
 
 def test_files_that_need_the_old_key_are_counted(settings, tmp_path):
