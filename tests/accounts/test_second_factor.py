@@ -296,7 +296,6 @@ def test_what_the_passkey_keeps_names_neither_email_nor_primary_key(browser, ali
 def test_no_more_than_signing_in_needs_is_kept(browser, alice):
     made = Passkey().make(options_of(browser.get(ADD_PASSKEY)))
     made |= {
-        "id": "mine",
         "clientExtensionResults": {"note": "x\x00"},
         "authenticatorAttachment": "platform",
         "more": "y",
