@@ -89,7 +89,8 @@ def told(response: HttpResponse, email: str) -> tuple:
     """All that a response tells, but for what differs by chance (tokens, session ids) or because it was sent."""
     body = re.sub(r'name="csrfmiddlewaretoken" value="\w+"', "TOKEN", response.content.decode())
     body = body.replace(email, "EMAIL").replace(f"Fresh-{email[:3]}", "HANDLE")
-    headers = {name: value for name, value in response.items() if name not in {"Content-Length", "Expires", "X-Request-ID"}}
+    own = {"Content-Length", "Expires", "X-Request-ID"}
+    headers = {name: value for name, value in response.items() if name not in own}
     cookies = {
         name: {key: value for key, value in morsel.items() if key != "expires"}
         for name, morsel in response.cookies.items()

@@ -18,7 +18,10 @@ from marketplace.core.ids import new_id
 from marketplace.leads.models import Consent, Lead
 from marketplace.leads.searches import save_search
 from marketplace.ledger import services as ledger
+from marketplace.ledger import adjustments
+from marketplace.purchases import crediting
 from marketplace.purchases.models import Export, Purchase
+from marketplace.staff import services as staff_services
 from marketplace.purchases.calls import log_call, note_dnc_check, plan_call
 from marketplace.purchases.notes import add_note
 from marketplace.purchases.services import Wanted, buy_lead, buy_leads
@@ -86,15 +89,28 @@ Dispute.objects.create(
 )
 opened, _ = deposits.start_deposit(alice, 5_000)
 
+charlie, dana = demo("charlie"), demo("dana")
+staff_services.note(charlie, alice, text="Called about a receipt.")
+staff_services.stop_buying(charlie, demo("bob"), reason="Orders that look odd.")
+asked = crediting.ask(charlie, mine, cents=5_00, code="bad_number", reason="Rings through.")
+adjustment = adjustments.ask(dana, alice, "goodwill", cents=3_00, reason="Sorry.")
+declined = crediting.ask(charlie, withdrew, cents=5_00, code="goodwill", reason="Sorry.")
+crediting.decline(dana, declined, answer="A person answered.")
+
 text = "Your code is\\n\\n1234 5678\\n\\nhttps://leadfair.example/terms/"
 mail = EmailMessage("Your code", text, to=["nora@example.org"])
 get_connection("marketplace.mail.backends.OneFilePerMessage").send_messages([mail])
 
 answer = {
     "session": {
-        **{name: session_of(demo(name)) for name in ("alice", "charlie", "dana")},
+        **{name: session_of(demo(name)) for name in ("alice", "charlie", "dana", "admin")},
         **{user.handle.lower(): session_of(user) for user in (nadia, owen, dora, tom, una)},
     },
+    "members": {one.handle.lower(): one.public_id for one in (alice, bob, una, owen, charlie)},
+    "asked": asked.public_id,
+    "declined": declined.public_id,
+    "adjustment": adjustment.public_id,
+    "purchase": mine.public_id,
     "lead": free.public_id,
     "exclusive": Lead.objects.on_sale().exclusive().latest("id").public_id,
     "sold": sold.public_id,
@@ -242,15 +258,38 @@ def addresses(facts: dict) -> dict[str, list[str]]:
 
 
 def admin_addresses(stack: Stack, facts: dict) -> dict[str, list[str]]:
-    """The pages of the admin that support and finance can open: each list, one row of it, and the history of one."""
+    """The pages of the admin that each role can open: each list, one row of it, the history of one, and the tasks."""
     pages = {}
-    for who in ("charlie", "dana"):
+    for who, tasks in task_addresses(facts).items():
         browser = member(stack, facts, who)
         lists = sorted(set(re.findall(r'href="(/admin/\w+/\w+/)"', browser.get("/admin/").text)))
         found = [re.search(rf'href="({path}[^/"]+/)change/', browser.get(path).text) for path in lists]
         rows = [row[1] for row in found if row]
-        pages[who] = ["/admin/", *lists, *(f"{row}change/" for row in rows), f"{rows[-1]}history/"]
+        pages[who] = ["/admin/", *lists, *(f"{row}change/" for row in rows), f"{rows[-1]}history/", *tasks]
     return pages
+
+
+def task_addresses(facts: dict) -> dict[str, list[str]]:
+    """The task pages of the staff room, by who looks at them."""
+    people = {name: f"/admin/members/{public_id}/" for name, public_id in facts["members"].items()}
+    alice, una = people["alice"], people["una"]
+    credit = f"/admin/purchases/{facts['purchase']}/credit/"
+    return {
+        "charlie": [
+            "/admin/search/", "/admin/search/?q=ali", "/admin/search/?q=nobodyhasthisname",
+            f"/admin/search/?q={facts['bought_lead']}",
+            *people.values(), f"{alice}note/", f"{una}code/", f"{una}email/", f"{alice}stop-buying/",
+            f"{people['bob']}allow-buying/", f"{alice}reveal/", f"{alice}view/", credit,
+            f"/admin/leads/{facts['lead']}/reveal/", "/admin/reveals/more/",
+            "/admin/approvals/", f"/admin/approvals/credit/{facts['asked']}/",
+            f"/admin/approvals/credit/{facts['declined']}/",
+        ],
+        "dana": [
+            alice, f"{alice}adjust/", f"{alice}note/", credit, "/admin/approvals/",
+            f"/admin/approvals/credit/{facts['asked']}/", f"/admin/approvals/adjustment/{facts['adjustment']}/",
+        ],
+        "admin": [alice, people["charlie"], f"{people['charlie']}roles/", "/admin/approvals/"],
+    }  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -283,6 +322,7 @@ def answers(stack: Stack, facts: dict) -> list[Answer]:
         *_own_account(stack),
         *_worked(stack, facts),
         *_not_bought(stack, facts),
+        *_staff(stack, facts),
         *_errors(stack, facts),
     ]
     return [Answer.of(name, answer) for name, answer in found] + _static(found[0][1])
@@ -378,6 +418,24 @@ def _not_bought(stack: Stack, facts: dict):
     yield "several, owes", press_several("owen", 2000, 403, next(keys), "lead", "sold")
     yield "several, never agreed", press_several("tom", 2000, 403, next(keys), "lead", "sold")
     yield "several, incomplete", press_several("alice", 0, 422, next(keys), "lead", "sold")
+
+
+def _staff(stack: Stack, facts: dict):
+    """What the staff room answers: details, mistakes, a refusal, and the site as a buyer sees it."""
+    charlie, dana, alice = member(stack, facts, "charlie"), member(stack, facts, "dana"), facts["members"]["alice"]
+    reveal, look = f"/admin/members/{alice}/reveal/", f"/admin/members/{alice}/view/"
+    yield "details", charlie.submit(charlie.get(reveal), "reveal", reason="Asked for a receipt.")
+    yield "details, without a reason", charlie.submit(charlie.get(reveal), "reveal", 422, reason="")
+    note = f"/admin/members/{alice}/stop-buying/"
+    charlie.submit(charlie.get(note), "stop-buying", reason="Odd.")
+    yield "buying is paused already", charlie.submit(charlie.get(note), "stop-buying", 409, reason="Odd.")
+    again = f"/admin/members/{alice}/allow-buying/"
+    charlie.submit(charlie.get(again), "allow-buying", reason="Explained.")
+    approval = f"/admin/approvals/credit/{facts['asked']}/"
+    yield "declined without a reason", dana.submit(dana.get(approval), "approvals", 422, decision="decline")
+    yield "looking as a buyer", charlie.submit(charlie.get(look), "view", reason="Cannot find a lead.")
+    yield "not shown", charlie.get("/account/", 403)
+    _sent(charlie, charlie.get("/admin/"), f"{stack.url}/admin/viewing/end/", 200)
 
 
 def _errors(stack: Stack, facts: dict):
