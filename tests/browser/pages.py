@@ -9,9 +9,11 @@ from tests.stack import ROOT, Browser, Stack
 
 _FACTS = """
 from datetime import timedelta
+from importlib import import_module
 from django.conf import settings
 from django.core.mail import EmailMessage, get_connection
 from django.db import transaction
+from accounts import factors
 from accounts.models import User
 from marketplace.core import clock
 from marketplace.core.ids import new_id
@@ -27,6 +29,7 @@ from marketplace.purchases.notes import add_note
 from marketplace.purchases.services import Wanted, buy_lead, buy_leads
 from marketplace.wallet import deposits
 from marketplace.wallet.models import Deposit, Dispute, Refund
+from tests.factors import Passkey, give_app
 from tests.people import make_member, session_of
 from tests.stock import make_lead
 
@@ -79,6 +82,17 @@ Dispute.objects.create(
 tom = User.objects.create_user("tom@example.com", "Tom", "correct horse battery", email_verified_at=now)
 una = User.objects.create_user("una@example.com", "Una", "correct horse battery")
 make_member("Zoe")
+tess = make_member("Tess")
+give_app(tess)
+for name in ("Phone", "The key with the long name in the drawer"):
+    factors.add_passkey(tess, Passkey().make({"publicKey": {"challenge": "AAAA"}}), name=name)
+used = factors.of(tess).app
+used.last_used_at = now
+used.save()
+factors.use_code(tess, factors.recovery_codes(factors.of(tess).codes)[0])
+late = import_module(settings.SESSION_ENGINE).SessionStore(session_of(tess))
+late["signed_in_at"] -= 3600
+late.save()
 
 for name, query in (("Texas and Ohio", "state=OH&state=TX"), ("Everything", "")):
     save_search(alice, name, query)
@@ -104,8 +118,10 @@ get_connection("marketplace.mail.backends.OneFilePerMessage").send_messages([mai
 answer = {
     "session": {
         **{name: session_of(demo(name)) for name in ("alice", "charlie", "dana", "admin")},
-        **{user.handle.lower(): session_of(user) for user in (nadia, owen, dora, tom, una)},
+        **{user.handle.lower(): session_of(user) for user in (nadia, owen, dora, tom, una, tess)},
+        "late": late.session_key,
     },
+    "passkey": factors.of(tess).passkeys[1].data["public_id"],
     "members": {one.handle.lower(): one.public_id for one in (alice, bob, una, owen, charlie)},
     "asked": asked.public_id,
     "declined": declined.public_id,
@@ -197,6 +213,7 @@ def addresses(facts: dict) -> dict[str, list[str]]:
             f"/leads/buy/?{facts['too_many']}",
             "/leads/buy/?lead=nothing",
             "/accounts/login/",
+            "/accounts/code/",
             "/accounts/inactive/",
             "/accounts/password/reset/",
             "/accounts/password/reset/done/",
@@ -247,6 +264,8 @@ def addresses(facts: dict) -> dict[str, list[str]]:
             f"/wallet/deposits/{deposit['refunded']}/receipt/",
             "/account/",
             "/accounts/reauthenticate/",
+            "/accounts/second-factor/",
+            "/accounts/second-factor/app/",
             "/accounts/password/change/",
             "/accounts/logout/",
             "/nowhere/",
@@ -254,6 +273,19 @@ def addresses(facts: dict) -> dict[str, list[str]]:
         "nadia": ["/searches/", "/my-leads/", "/wallet/", f"/leads/{lead}/buy/"],
         "owen": ["/wallet/", "/wallet/add/", f"/wallet/deposits/{deposit['back_to_nothing']}/"],
         "charlie": ["/kit/"],
+        "tess": [
+            "/account/",
+            "/accounts/second-factor/",
+            "/accounts/second-factor/app/remove/",
+            "/accounts/second-factor/passkeys/",
+            f"/accounts/second-factor/passkeys/{facts['passkey']}/",
+            f"/accounts/second-factor/passkeys/{facts['passkey']}/remove/",
+            "/accounts/second-factor/codes/",
+            "/accounts/second-factor/codes/new/",
+            "/accounts/reauthenticate/",
+            "/accounts/second-factor/confirm/",
+            "/accounts/second-factor/confirm/passkey/",
+        ],
     }
 
 
@@ -320,6 +352,7 @@ def answers(stack: Stack, facts: dict) -> list[Answer]:
     found = [
         *_entrance(stack),
         *_own_account(stack),
+        *_second_factor(stack, facts),
         *_worked(stack, facts),
         *_not_bought(stack, facts),
         *_staff(stack, facts),
@@ -361,6 +394,34 @@ def _own_account(stack: Stack):
     yield "code for the new email", code
     page = browser.get("/accounts/password/change/")
     yield "new password, wrong", browser.submit(page, "change", 422, oldpassword="wrong", password1="short")
+
+
+def _second_factor(stack: Stack, facts: dict):
+    """The step after the password, and mistakes in the forms about it."""
+    tess, name = member(stack, facts, "tess"), f"passkeys/{facts['passkey']}/"
+    page = tess.get(f"/accounts/second-factor/{name}")
+    yield "passkey, renamed to nothing", tess.submit(page, name, 422, name="")
+    page = tess.get("/accounts/second-factor/passkeys/")
+    yield "passkey, without JavaScript", tess.submit(page, "passkeys", 422, name="Another one")
+    page = tess.get("/accounts/second-factor/confirm/")
+    yield "confirm by code, wrong", tess.submit(page, "confirm", 422, code="00000000")
+    page = tess.get("/accounts/second-factor/confirm/passkey/")
+    yield "confirm by passkey, without JavaScript", tess.submit(page, "confirm", 422)
+    alice = member(stack, facts, "alice")
+    page = alice.get("/accounts/second-factor/app/")
+    yield "app, wrong", alice.submit(page, "app", 422, code="000000")
+    late = member(stack, facts, "late")
+    there, typed = f"{stack.url}/accounts/second-factor/{name}", {"name": "Key at work"}
+    yield "typed too late", _sent(late, late.get("/account/"), there, 403, **typed)
+    browser = Browser(stack)
+    fields = {"login": "tess@example.com", "password": "correct horse battery"}
+    page = browser.submit(browser.get("/accounts/login/"), "login", **fields)
+    yield "second step", page
+    yield "second step, passkey without JavaScript", _sent(browser, page, page.url, 422, credential="")
+    for _ in range(4):
+        wrong = _sent(browser, page, page.url, 422, code="00000000")
+    yield "second step, wrong", wrong
+    yield "second step, too often", _sent(browser, page, page.url, 429, code="00000000")
 
 
 def _worked(stack: Stack, facts: dict):

@@ -26,7 +26,7 @@ AXE = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best
 COLORS = {"runOnly": {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}}  # what a scheme can change
 VARIANTS = pytest.mark.parametrize(("dark", "width"), [(False, 1280), (True, 320)], ids=["light-1280", "dark-320"])
 
-WHO = pytest.mark.parametrize("who", ["visitor", "alice", "nadia", "owen", "charlie"])
+WHO = pytest.mark.parametrize("who", ["visitor", "alice", "nadia", "owen", "charlie", "tess"])
 
 
 @pytest.fixture(scope="module")
@@ -254,6 +254,7 @@ def test_every_page_is_there_without_javascript(stack, facts, open_browser, who)
 NO_PAGES = {
     *("livez", "readyz", "robots", "sitemap", "choose_theme", "leads:fresh_leads"),
     *("leads:save_search", "leads:saved_search", "leads:remove_search", "leads:restore_search"),
+    "mfa_download_recovery_codes",
     *("wallet:statement_csv", "wallet:stripe_webhook"),
     *("purchases:export_csv", "purchases:set_stage", "purchases:add_note", "purchases:remove_note"),
     *("purchases:restore_note", "purchases:log_call", "purchases:remove_call"),
