@@ -41,7 +41,7 @@ def count_guess(request: HttpRequest, user: User) -> Callable[[], None]:
     """
     usage = consume(request, app=APP, action="second_factor", key=_guessed(user))
     if usage is None:
-        raise TooMany(retry_after=seconds_left(request))
+        raise TooMany(seconds_left(request), "Too many codes were wrong.")
     take_back: Callable[[], None] = usage.rollback
     return take_back
 

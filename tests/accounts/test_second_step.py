@@ -189,6 +189,7 @@ def test_guessing_is_limited_and_the_step_stays(alice, secret, moving):
         refused = browser.post(STEP, {"code": code(secret)})
         assert (refused.status_code, int(refused["Retry-After"])) == (429, 290)
         assert "A moment, please" in refused.text
+        assert "Too many codes were wrong." in refused.text
         assert f'action="{STEP}"' in refused.text
         assert refused.text.count('role="alert"') == 1
     moving.shift(290)
