@@ -74,12 +74,15 @@ class Postbox:
 
 
 class Stack:
-    """The running site. ``url`` is its address; use it as a context manager."""
+    """The running site. ``url`` is its address; use it as a context manager. ``twice`` are two web servers and two
+    workers; ``database`` and ``cache`` are servers of the test's own, on the PostgreSQL side."""
 
-    def __init__(self, *, proxies: int = 0) -> None:
+    def __init__(self, *, proxies: int = 0, twice: bool = False, database: str = "", cache: str = "") -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="leadfair-stack-"))
-        self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.names = ["web", "worker", "beat"] + ["web2", "worker2"] * twice
+        self.ports = {name: free_port() for name in self.names if name.startswith("web")}
+        self.urls = [f"http://127.0.0.1:{port}" for port in self.ports.values()]
+        self.url = self.urls[0]
         self.postbox = Postbox()
         self.smtp = Controller(self.postbox, hostname="127.0.0.1", port=free_port())
         secret, key = f"whsec_{secrets.token_hex(12)}", f"sk_test_{secrets.token_hex(12)}"
@@ -107,9 +110,9 @@ class Stack:
             "REDIS_URL": "",
         }
         if ON_POSTGRESQL:
-            self.server = os.environ["TEST_DATABASE_URL"]
+            self.server = database or os.environ["TEST_DATABASE_URL"]
             self.env["DATABASE_URL"] = self._at(self.database)
-            parts = urlsplit(os.environ["TEST_REDIS_URL"])
+            parts = urlsplit(cache or os.environ["TEST_REDIS_URL"])
             self.env["REDIS_URL"] = urlunsplit(parts._replace(path=f"/{next(_redis_databases)}"))
 
     def _at(self, database: str) -> str:
@@ -164,10 +167,12 @@ class Stack:
     }
 
     def start(self, name: str) -> None:
-        """Start web, worker or beat; each is the head of a process group of its own."""
-        command = [sys.executable, "-m", *self.COMMANDS[name]]
-        if name == "web":
-            command += ["--bind", f"127.0.0.1:{self.port}"]
+        """Start web, worker, beat or a second one; each is the head of a process group of its own."""
+        command = [sys.executable, "-m", *self.COMMANDS[name.rstrip("2")]]
+        if name in self.ports:
+            command += ["--bind", f"127.0.0.1:{self.ports[name]}"]
+        if name == "worker2":
+            command += ["-n", "second@%h"]
         with (self.logs / f"{name}.log").open("ab") as log:
             self.children[name] = subprocess.Popen(
                 command, cwd=ROOT, env=self.env, stdout=log, stderr=log, start_new_session=True
@@ -175,19 +180,21 @@ class Stack:
 
     def start_all(self) -> None:
         """Start everything and wait until the site answers."""
-        for name in self.COMMANDS:
+        for name in self.names:
             self.start(name)
         self.wait_ready()
 
     def wait_ready(self, seconds: float = 60) -> None:
-        """Wait until /readyz says so."""
+        """Wait until /readyz says so everywhere."""
         deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            with contextlib.suppress(requests.RequestException):
-                if requests.get(f"{self.url}/readyz", timeout=2).status_code == 200:
-                    return
+        while not all(self._is_ready(url) for url in self.urls):
+            assert time.monotonic() < deadline, f"it never answered: {(self.logs / 'web.log').read_text()[-3000:]}"
             time.sleep(0.1)
-        raise AssertionError(f"the site never answered: {(self.logs / 'web.log').read_text()[-3000:]}")
+
+    def _is_ready(self, url: str) -> bool:
+        with contextlib.suppress(requests.RequestException):
+            return requests.get(f"{url}/readyz", timeout=2).status_code == 200
+        return False
 
     def kill(self, name: str) -> None:
         """kill -9 the whole of web, worker or beat."""
