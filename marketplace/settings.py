@@ -12,6 +12,7 @@ import environ
 from celery.schedules import crontab
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
+from kombu import Exchange, Queue
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
@@ -366,6 +367,12 @@ else:
         "control_folder": str(VAR / "broker-control"),
         "polling_interval": 0.1,
     }
+# Jobs of minutes have a queue of their own, so that a worker beside them sees to what people wait for. One that is
+# told of no queue works off both.
+CELERY_TASK_QUEUES = [Queue(name, Exchange(name), name) for name in ("celery", "long")]
+CELERY_TASK_ROUTES = {
+    name: {"queue": "long"} for name in ("purchases.write_exports", "supply.work", "marketplace.check_books")
+}
 CELERY_BEAT_SCHEDULE = {
     "deliver mail": {"task": "mail.deliver_due", "schedule": 5.0, "options": {"expires": 5}},
     "work off the inbox": {"task": "wallet.process_events", "schedule": 10.0, "options": {"expires": 10}},
@@ -397,7 +404,7 @@ USE_TZ = True
 
 STATIC_URL = "static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
-STATIC_ROOT = VAR / "static"
+STATIC_ROOT = Path(env.str("LEADFAIR_STATIC", default=str(VAR / "static")))  # an image brings them along
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {
