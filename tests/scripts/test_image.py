@@ -1,7 +1,12 @@
 """The image and what runs of it: nothing floats, nothing runs as root, nothing but the proxy is open, all of it is
 looked after."""
 
+import os
 import re
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
@@ -84,3 +89,37 @@ def test_the_image_starts_as_the_readme_says():
     for option in ("--no-control-socket", "--limit-request-line", "gthread"):
         assert option in words
         assert option in (ROOT / "README.md").read_text()
+
+
+class Answers(BaseHTTPRequestHandler):
+    """Says yes at /livez to whoever asks by the name of the site."""
+
+    def do_GET(self) -> None:
+        is_ours = (self.path, self.headers["Host"]) == ("/livez", "leads.test")
+        self.send_response(200 if is_ours else 400)
+        self.end_headers()
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+def test_a_container_knows_whether_it_works(monkeypatch, tmp_path):
+    spec = spec_from_file_location("healthy", ROOT / "deploy" / "healthy.py")
+    healthy = module_from_spec(spec)
+    spec.loader.exec_module(healthy)
+    monkeypatch.setenv("SITE_URL", "https://leads.test")
+    monkeypatch.setenv("LEADFAIR_VAR", str(tmp_path))
+    with HTTPServer(("127.0.0.1", 0), Answers) as server:
+        threading.Thread(target=server.serve_forever, args=[0.01], daemon=True).start()
+        assert healthy.answers(server.server_port, "/livez")
+        assert not healthy.answers(server.server_port, "/readyz")
+        server.shutdown()
+    with pytest.raises(OSError, match="refused"):
+        healthy.answers(server.server_port, "/livez")
+
+    assert not healthy.beats()
+    schedule = tmp_path / "celerybeat-schedule"
+    schedule.touch()
+    assert healthy.beats()
+    os.utime(schedule, (time.time() - 3600,) * 2)
+    assert not healthy.beats()
