@@ -348,7 +348,7 @@ def remove_second_factor(staff: User, member: User, *, reason: str) -> bool:
     if not reason.strip():
         raise ReasonMissing
     present = _lock(member)
-    if present.pk == staff.pk or (present.is_staff and not staff.is_superuser):
+    if present.pk == staff.pk or (present.is_staff and not staff.has_perm("staff.remove_factor")):
         raise NotForYou
     if not Authenticator.objects.filter(user=present).delete()[0]:
         return False

@@ -36,6 +36,8 @@ class CheckRun(models.Model):
     objects = CheckRunQuerySet.as_manager()
 
     class Meta:
+        verbose_name = "check of the site"
+        verbose_name_plural = "checks of the site"
         constraints = [
             models.CheckConstraint(condition=Q(what__in=["ledger", "watch"]), name="marketplace_check_known"),
         ]

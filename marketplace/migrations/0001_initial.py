@@ -22,6 +22,8 @@ class Migration(migrations.Migration):
                 ('first_findings', models.JSONField(help_text='the first sentences; ids only')),
             ],
             options={
+                'verbose_name': 'check of the site',
+                'verbose_name_plural': 'checks of the site',
                 'indexes': [models.Index(fields=['what', '-id'], name='marketplace_newest_check')],
                 'constraints': [models.CheckConstraint(condition=models.Q(('what__in', ['ledger', 'watch'])), name='marketplace_check_known')],
             },

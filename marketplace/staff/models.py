@@ -20,6 +20,7 @@ class Act(models.Model):
         ALLOWED = "allowed", "Allowed buying again"
         VIEWED = "viewed", "Looked at the site as this buyer"
         ROLES = "roles", "Changed the roles"
+        FACTOR = "factor", "Removed the second factor"
 
     member = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
     staff = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
@@ -28,15 +29,17 @@ class Act(models.Model):
     made_at = models.DateTimeField()
 
     class Meta:
+        verbose_name_plural = "notes and acts"
         constraints = [
             models.CheckConstraint(
-                condition=Q(kind__in=["note", "code", "email", "stopped", "allowed", "viewed", "roles"]),
+                condition=Q(kind__in=["note", "code", "email", "stopped", "allowed", "viewed", "roles", "factor"]),
                 name="staff_act_known",
             ),
             models.CheckConstraint(condition=~Q(text=""), name="staff_act_says_why"),
         ]
         indexes = [models.Index(fields=["member", "-id"], name="staff_acts_about")]
         permissions = [
+            ("remove_factor", "Can remove the second factor of a member who lost it"),
             ("add_note", "Can note something about a member"),
             ("resend_code", "Can send a member a new code"),
             ("correct_email", "Can correct an email address that was never proved"),

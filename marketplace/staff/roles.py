@@ -37,7 +37,7 @@ _CONTENT = """
     policy.view_policyversion
 """
 _OWNER = """
-    staff.appoint
+    staff.appoint staff.remove_factor
     vault.view_reveal vault.view_morereveals vault.decide_morereveals
 """
 ROLES: dict[str, frozenset[str]] = {

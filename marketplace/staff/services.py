@@ -8,6 +8,7 @@ from django.db import transaction
 
 from accounts import codes
 from accounts import services as accounts
+from accounts.factors import remove_second_factor
 from accounts.models import User
 from marketplace.core import clock, logs
 from marketplace.core.cards import mask_cards
@@ -112,6 +113,20 @@ def _looks_used_up(staff: User) -> Concern:
         "Ask them why. In the admin, Reveals lists whom they looked at and for what reason; a request for more waits "
         "for a second person.",
     )
+
+
+@in_transaction
+def remove_factor(staff: User, member: User, *, reason: str) -> None:
+    """Take the second factor of a member away who lost it, once support knows that it is them. They are told by mail
+    and signed out everywhere.
+
+    Raises:
+        NotForYou: nobody removes their own here.
+        NothingToDo: they have none.
+    """
+    if not remove_second_factor(staff, member, reason=mask_cards(reason)):
+        raise NothingToDo("This member has no second factor.")
+    _write_down(staff, member, Kind.FACTOR, reason)
 
 
 @in_transaction

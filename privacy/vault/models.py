@@ -42,7 +42,7 @@ class MoreReveals(TwoPeople):
     """Leave to look at more people within the hour than one may alone."""
 
     class Meta(TwoPeople.Meta):
-        verbose_name_plural = "more reveals"
+        verbose_name = verbose_name_plural = "leave for more reveals"
         permissions = [("decide_morereveals", "Can decide whether others may look at more details")]
         indexes = [
             models.Index(

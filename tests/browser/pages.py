@@ -122,7 +122,7 @@ answer = {
         "late": late.session_key,
     },
     "passkey": factors.of(tess).passkeys[1].data["public_id"],
-    "members": {one.handle.lower(): one.public_id for one in (alice, bob, una, owen, charlie)},
+    "members": {one.handle.lower(): one.public_id for one in (alice, bob, una, owen, tess, charlie)},
     "asked": asked.public_id,
     "declined": declined.public_id,
     "adjustment": adjustment.public_id,
@@ -320,7 +320,10 @@ def task_addresses(facts: dict) -> dict[str, list[str]]:
             alice, f"{alice}adjust/", f"{alice}note/", credit, "/admin/approvals/",
             f"/admin/approvals/credit/{facts['asked']}/", f"/admin/approvals/adjustment/{facts['adjustment']}/",
         ],
-        "admin": [alice, people["charlie"], f"{people['charlie']}roles/", "/admin/approvals/"],
+        "admin": [
+            alice, people["charlie"], f"{people['charlie']}roles/", f"{people['tess']}second-factor/",
+            "/admin/approvals/",
+        ],
     }  # fmt: skip
 
 

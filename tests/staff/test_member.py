@@ -1,9 +1,12 @@
 """`/admin/members/<id>/`: one page that answers a call, without a personal detail on it."""
 
 import pytest
+from allauth.mfa.models import Authenticator
 from django.urls import reverse
 
+from accounts.factors import NotForYou
 from marketplace.ledger import adjustments
+from marketplace.mail.models import OutgoingEmail
 from marketplace.purchases import crediting
 from marketplace.staff import services
 from marketplace.staff.models import Act
@@ -204,3 +207,27 @@ def test_no_role_of_ones_own_making(as_olga, alice):
     assert response.status_code == 422
     alice.refresh_from_db()
     assert not alice.is_staff
+
+
+# --- a second factor that was lost ------------------------------------------------------------------------------------
+
+
+def test_a_lost_second_factor_is_removed(as_olga, olga, alice):
+    page = url(alice, "second-factor/")
+    assert as_olga.post(page, {"reason": "Lost the phone."}).status_code == 409
+    Authenticator.objects.create(user=alice, type=Authenticator.Type.TOTP, data={"secret": "sealed"})
+    alice_browser = browser_of(alice)
+    assert alice_browser.get("/account/").status_code == 200
+    assert "Remove the second factor" in as_olga.get(url(alice)).text
+    assert as_olga.post(page, {"reason": "Lost the phone."})["Location"] == url(alice)
+    assert not Authenticator.objects.filter(user=alice).exists()
+    assert (Act.objects.get().kind, Act.objects.get().text) == ("factor", "Lost the phone.")
+    assert OutgoingEmail.objects.filter(user=alice, category="security").exists()
+    assert alice_browser.get("/account/").status_code == 302, "signed out everywhere"
+
+
+def test_nobody_removes_their_own_here(as_olga, olga):
+    Authenticator.objects.create(user=olga, type=Authenticator.Type.TOTP, data={"secret": "sealed"})
+    assert Authenticator.objects.filter(user=olga).exists()
+    with pytest.raises(NotForYou):
+        services.remove_factor(olga, olga, reason="Lost it.")

@@ -18,16 +18,17 @@ class Migration(migrations.Migration):
             name='Act',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(choices=[('note', 'Noted'), ('code', 'Sent a new code'), ('email', 'Corrected the email address'), ('stopped', 'Paused buying'), ('allowed', 'Allowed buying again'), ('viewed', 'Looked at the site as this buyer'), ('roles', 'Changed the roles')], max_length=8)),
+                ('kind', models.CharField(choices=[('note', 'Noted'), ('code', 'Sent a new code'), ('email', 'Corrected the email address'), ('stopped', 'Paused buying'), ('allowed', 'Allowed buying again'), ('viewed', 'Looked at the site as this buyer'), ('roles', 'Changed the roles'), ('factor', 'Removed the second factor')], max_length=8)),
                 ('text', models.CharField(help_text='the reason, or the note itself', max_length=1000)),
                 ('made_at', models.DateTimeField()),
                 ('member', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
                 ('staff', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
             ],
             options={
-                'permissions': [('add_note', 'Can note something about a member'), ('resend_code', 'Can send a member a new code'), ('correct_email', 'Can correct an email address that was never proved'), ('stop_buying', 'Can pause buying and allow it again'), ('view_as_buyer', 'Can look at the site as a buyer sees it'), ('appoint', 'Can give members the roles of staff')],
+                'verbose_name_plural': 'notes and acts',
+                'permissions': [('remove_factor', 'Can remove the second factor of a member who lost it'), ('add_note', 'Can note something about a member'), ('resend_code', 'Can send a member a new code'), ('correct_email', 'Can correct an email address that was never proved'), ('stop_buying', 'Can pause buying and allow it again'), ('view_as_buyer', 'Can look at the site as a buyer sees it'), ('appoint', 'Can give members the roles of staff')],
                 'indexes': [models.Index(fields=['member', '-id'], name='staff_acts_about')],
-                'constraints': [models.CheckConstraint(condition=models.Q(('kind__in', ['note', 'code', 'email', 'stopped', 'allowed', 'viewed', 'roles'])), name='staff_act_known'), models.CheckConstraint(condition=models.Q(('text', ''), _negated=True), name='staff_act_says_why')],
+                'constraints': [models.CheckConstraint(condition=models.Q(('kind__in', ['note', 'code', 'email', 'stopped', 'allowed', 'viewed', 'roles', 'factor'])), name='staff_act_known'), models.CheckConstraint(condition=models.Q(('text', ''), _negated=True), name='staff_act_says_why')],
             },
         ),
     ]

@@ -10,6 +10,7 @@ from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_http_methods
 
+from accounts.factors import has_second_factor
 from accounts.models import User
 from marketplace.core.refusals import Refusal
 from marketplace.staff import services
@@ -61,6 +62,13 @@ TASKS = {
         "allow-buying", "staff.stop_buying", "Allow buying again", "The member is told by mail.", "Allow buying",
         "The member can buy again, and is told by mail.", services.allow_buying,
         applies=lambda member: member.buying_stopped_at is not None,
+    ),
+    "remove_factor": Task(
+        "second-factor", "staff.remove_factor", "Remove the second factor",
+        "For a member who lost app, passkey and recovery codes. Be sure it is them: whoever has the password gets in "
+        "afterwards. They are told by mail and signed out everywhere.",
+        "Remove it", "The second factor is removed, and the member is told by mail.", services.remove_factor,
+        applies=has_second_factor,
     ),
     "appoint": Task(
         "roles", "staff.appoint", "Change the roles",

@@ -30,7 +30,8 @@ class Migration(migrations.Migration):
                 ('maker', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
             ],
             options={
-                'verbose_name_plural': 'more reveals',
+                'verbose_name': 'leave for more reveals',
+                'verbose_name_plural': 'leave for more reveals',
                 'permissions': [('decide_morereveals', 'Can decide whether others may look at more details')],
                 'abstract': False,
                 'indexes': [models.Index(condition=models.Q(('state', 'approved')), fields=['maker', '-decided_at'], name='vault_more_reveals_allowed')],
