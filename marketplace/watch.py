@@ -21,6 +21,7 @@ log = logs.get("leadfair.watch")
 DAY = timedelta(days=1)
 MAIL_WAITS = timedelta(minutes=15)
 CHECK_IS_LATE = timedelta(hours=26)
+AT_WORK = timedelta(minutes=12)  # the longest pause between two runs of a job that can be late is ten
 LEAST_FREE = 10**9  # bytes
 ASK_THE_DOCTOR = "See that a worker and beat run: manage.py doctor says what is wrong."
 
@@ -45,17 +46,21 @@ def watch() -> list[Concern]:
 
 def concerns() -> Iterator[Concern]:
     """Everything that is not as it should be now."""
-    yield from _mail()
-    yield from _processor()
+    yield from _given_up()
     yield from _books()
     yield from _disk()
+    if _has_been_at_work():
+        yield from _late()
 
 
-def _mail() -> Iterator[Concern]:
-    (mail,) = [queue for queue in queues() if queue.name == "mail"]
-    if mail.oldest > MAIL_WAITS:
-        said = f"Mails wait to be sent: {mail.waiting}, the oldest for {_minutes(mail.oldest)} minutes."
-        yield Concern("mail-waits", "mail does not leave", said, ASK_THE_DOCTOR)
+def _has_been_at_work() -> bool:
+    """Whether beat and a worker were there long enough to have done what they found: after a night in which the machine
+    was off, everything is late, and nothing is wrong."""
+    since, until = clock.now() - 2 * AT_WORK, clock.now() - AT_WORK
+    return CheckRun.objects.of(CheckRun.What.WATCH).filter(ended_at__range=(since, until)).exists()
+
+
+def _given_up() -> Iterator[Concern]:
     if dead := OutgoingEmail.objects.given_up().filter(claimed_at__gte=clock.now() - DAY).count():
         yield Concern(
             "mail-dead",
@@ -63,9 +68,6 @@ def _mail() -> Iterator[Concern]:
             f"Mails given up within a day: {dead}.",
             "In the admin, Outgoing mail with the state Given up shows why. Once that is mended, send it again there.",
         )
-
-
-def _processor() -> Iterator[Concern]:
     if dead := StripeEvent.objects.filter(state=StripeEvent.State.DEAD).count():
         yield Concern(
             "events-dead",
@@ -73,26 +75,31 @@ def _processor() -> Iterator[Concern]:
             f"Events of the card processor that could not be worked off: {dead}.",
             "In the admin, Stripe events with the state Given up show why. Once that is mended, try them again there.",
         )
-    late = EventCursor.objects.filter(read_until__lt=clock.now() - SWEEP_IS_LATE).first()
-    if late:
+
+
+def _late() -> Iterator[Concern]:
+    now = clock.now()
+    (mail,) = [queue for queue in queues() if queue.name == "mail"]
+    if mail.oldest > MAIL_WAITS:
+        said = f"Mails wait to be sent: {mail.waiting}, the oldest for {_minutes(mail.oldest)} minutes."
+        yield Concern("mail-waits", "mail does not leave", said, ASK_THE_DOCTOR)
+    if sweep := EventCursor.objects.filter(read_until__lt=now - SWEEP_IS_LATE).first():
         yield Concern(
             "sweep-late",
             "the card processor is not asked",
-            f"The card processor was last asked what happened at {late.read_until:%H:%M UTC on %Y-%m-%d}.",
+            f"The card processor was last asked what happened at {sweep.read_until:%H:%M UTC on %Y-%m-%d}.",
             f"Its status page tells whether it is down. {ASK_THE_DOCTOR}",
         )
+    last, due = CheckRun.objects.of(CheckRun.What.LEDGER).newest(), now - CHECK_IS_LATE
+    # Where nothing was ever booked there is nothing to check: a new site does not begin with an alert.
+    if last.ended_at < due if last else Transfer.objects.filter(created_at__lt=due).exists():
+        when = f"last checked at {last.ended_at:%H:%M UTC on %Y-%m-%d}" if last else "never checked"
+        advice = f"Run manage.py ledger_check. {ASK_THE_DOCTOR}"
+        yield Concern("ledger-late", "the books are not checked", f"The books were {when}.", advice)
 
 
 def _books() -> Iterator[Concern]:
-    last, due = CheckRun.objects.of(CheckRun.What.LEDGER).newest(), clock.now() - CHECK_IS_LATE
-    # Where nothing was ever booked there is nothing to check: a new site does not begin with an alert.
-    if last.ended_at < due if last else Transfer.objects.filter(created_at__lt=due).exists():
-        said = (
-            f"The books were last checked at {last.ended_at:%H:%M UTC on %Y-%m-%d}."
-            if last
-            else "The books were never checked."
-        )
-        yield Concern("ledger-late", "the books are not checked", said, f"Run manage.py ledger_check. {ASK_THE_DOCTOR}")
+    last = CheckRun.objects.of(CheckRun.What.LEDGER).newest()
     if last and last.findings_count:
         yield books_do_not_add_up(last.findings_count, last.first_findings)
 

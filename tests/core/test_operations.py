@@ -1,9 +1,10 @@
 """An index on a table that is in use, built beside its writers."""
 
 import threading
+import time
 
 import pytest
-from django.db import InternalError, connection, connections, models
+from django.db import InternalError, OperationalError, connection, connections, models
 from django.db.migrations.state import ModelState, ProjectState
 
 from marketplace.core.operations import AddIndexConcurrently
@@ -88,6 +89,25 @@ def test_writers_do_not_wait(state):
     first.close()
     second.close()
     assert indexes() == ["core_numbers"]
+
+
+@pytest.mark.postgresql
+def test_a_migration_that_finds_the_table_busy_gives_up(state):
+    """Before visitors wait behind it: every connection has the limit, not just those of pages."""
+    reader = connections.create_connection("default")
+    with reader.cursor() as cursor:
+        cursor.execute("BEGIN")
+        cursor.execute("SELECT * FROM core_numbered")
+    model = state.apps.get_model("core", "Numbered")
+    added = models.TextField(null=True)
+    added.set_attributes_from_name("added")
+    began = time.monotonic()
+    with pytest.raises(OperationalError, match="lock timeout"), connection.schema_editor() as editor:
+        editor.add_field(model, added)
+    assert time.monotonic() - began < 4
+    reader.close()
+    with connection.schema_editor() as editor:
+        editor.add_field(model, added)
 
 
 def run_and_close(work) -> None:
