@@ -377,6 +377,7 @@ CELERY_BEAT_SCHEDULE = {
     "deliver mail": {"task": "mail.deliver_due", "schedule": 5.0, "options": {"expires": 5}},
     "work off the inbox": {"task": "wallet.process_events", "schedule": 10.0, "options": {"expires": 10}},
     "ask the card processor what happened": {"task": "wallet.sweep", "schedule": 600.0},
+    "hold the books against the card processor's": {"task": "wallet.reconcile", "schedule": 600.0},
     "reprice leads": {"task": "leads.reprice", "schedule": crontab(minute=7)},
     "count leads on sale": {"task": "leads.count", "schedule": 60.0, "options": {"expires": 60}},
     "forget removed searches": {"task": "leads.forget_removed_searches", "schedule": crontab(minute="*/10")},

@@ -92,6 +92,8 @@ class Transfer(models.Model):
         REINSTATED = "reinstated", "Disputed payment returned"
         FEE = "fee", "Fee"
         SUSPENSE = "suspense", "Unexplained money"
+        RESOLVED = "resolved", "Payment found for you"
+        PAYOUT = "payout", "Paid out to our bank"
         REVERSAL = "reversal", "Correction"
         CREDIT = "credit", "Lead credited"
         ADJUSTMENT = "adjustment", "Adjustment"
@@ -115,7 +117,7 @@ class Transfer(models.Model):
                 condition=Q(
                     kind__in=[
                         *("deposit", "purchase", "refund", "dispute"),
-                        *("reinstated", "fee", "suspense", "reversal"),
+                        *("reinstated", "fee", "suspense", "resolved", "payout", "reversal"),
                         *("credit", "adjustment", "write_off"),
                     ]
                 ),

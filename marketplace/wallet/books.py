@@ -5,14 +5,16 @@ from django.db import IntegrityError, transaction
 from marketplace.ledger import services as ledger
 
 
-def book_once(debit: str, credit: str, amount: int, *, kind: str, reference: str) -> None:
-    """Move ``amount`` cents between two house accounts unless the money fact ``reference`` is booked. Of two workers
-    that look at the same moment one books it; the other finds it done."""
+def book_once(debit: str, credit: str, amount: int, *, kind: str, reference: str) -> bool:
+    """Move ``amount`` cents between two house accounts unless the money fact ``reference`` is booked; returns whether
+    this call booked it. Of two workers that look at the same moment one does; the other finds it done."""
     if ledger.is_booked(reference):
-        return
+        return False
     try:
         with transaction.atomic():
             ledger.transfer(debit, credit, amount, kind=kind, reference=reference)
     except IntegrityError:
         if not ledger.is_booked(reference):
             raise
+        return False
+    return True

@@ -1,6 +1,9 @@
 """Every mail the wallet sends: one function, three templates, one key and one category each. Amounts in cents."""
 
 import hashlib
+from collections.abc import Sequence
+
+from django.db.models import QuerySet
 
 from accounts.models import User
 from marketplace.core.links import absolute
@@ -8,7 +11,9 @@ from marketplace.core.money import dollars
 from marketplace.mail.models import Category
 from marketplace.mail.services import send
 
-from .models import Deposit
+from .models import Deposit, Reconciliation, ReconciliationFinding, Resolution
+
+FINDINGS_IN_A_MAIL = 20
 
 
 def deposit_receipt(deposit: Deposit, received: int, *, payment_id: str) -> None:
@@ -71,11 +76,49 @@ def dispute_closed(deposit: Deposit, amount: int, *, won: bool, owed: int, dispu
     )
 
 
+def payment_found(resolution: Resolution, deposit: Deposit) -> None:
+    """Money that belonged to no deposit was the member's, and is on their balance."""
+    send(
+        deposit.buyer,
+        category=Category.RECEIPT,
+        template="wallet/email/payment_found",
+        context={"amount": dollars(resolution.amount_cents), "url": absolute("wallet:receipt", deposit.public_id)},
+        key=f"payment-found:{resolution.public_id}",
+    )
+
+
+def reconciliation(run: Reconciliation, news: Sequence[ReconciliationFinding]) -> None:
+    """Tell every owner of the differences that ``run`` found and no mail has told of."""
+    findings = [
+        {"what": str(one), "theirs": one.theirs, "ours": one.ours, "processor_id": one.processor_id}
+        for one in news[:FINDINGS_IN_A_MAIL]
+    ]
+    context = {
+        "difference": dollars(run.difference_cents or 0),
+        "theirs": dollars(run.processor_cents or 0),
+        "ours": dollars(run.books_cents or 0),
+        "findings": findings,
+        "more": len(news) - len(findings),
+    }
+    for owner in _owners():
+        send(
+            owner,
+            category=Category.OPERATOR,
+            template="wallet/email/reconciliation",
+            context=context,
+            key=f"alert:reconciliation:{run.pk}:{owner.public_id}",
+        )
+
+
+def _owners() -> QuerySet[User]:
+    return User.objects.filter(is_superuser=True, is_active=True)
+
+
 def alert_operators(what: str, processor_id: str) -> None:
     """Tell every owner, once, that money needs a look: unexplained, different from what was asked, or an event given
     up."""
     short = processor_id if len(processor_id) <= 80 else hashlib.sha256(processor_id.encode()).hexdigest()
-    for owner in User.objects.filter(is_superuser=True, is_active=True):
+    for owner in _owners():
         send(
             owner,
             category=Category.OPERATOR,

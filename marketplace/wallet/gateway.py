@@ -7,6 +7,7 @@ processor also sends are dropped here (AL-11, DX-14).
 import json
 import re
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -108,6 +109,23 @@ class Event:
     type: str
     object_id: str
     created: datetime
+
+
+@dataclass(frozen=True)
+class Movement:
+    """A movement of our balance: ``amount`` cents of ``currency`` came (or, negative, went), ``fee`` was kept of it.
+    ``category`` is the processor's word for what it was, ``source_id`` the charge, refund, dispute or payout it was for
+    ("" if none) and ``intent_id`` the payment behind that. ``is_under_way`` while the payer's bank has not paid yet."""
+
+    id: str
+    category: str
+    amount: int
+    fee: int
+    currency: str
+    source_id: str
+    intent_id: str
+    created: datetime
+    is_under_way: bool = False
 
 
 @cache
@@ -270,6 +288,49 @@ def events_between(since: datetime, until: datetime) -> list[Event]:
         )
         for event in reversed(found)
     ]
+
+
+def movements(since: datetime, until: datetime | None = None) -> Iterator[list[Movement]]:
+    """Every movement of our balance from ``since`` up to and without ``until`` (None: up to now, by whatever clock),
+    newest first, in portions of up to 100."""
+    created = {"gte": int(since.timestamp())} | ({"lt": int(until.timestamp())} if until else {})
+    wanted = {"created": created, "limit": 100, "expand": ["data.source"]}
+    page = _ask(_api().balance_transactions.list, wanted)
+    while page.data:
+        yield [_movement(found) for found in page.data]
+        page = _ask(page.next_page)
+
+
+def _movement(found: Any) -> Movement:
+    source = found.source  # with its charge, refund or dispute comes the payer, who is dropped here
+    return Movement(
+        id=found.id,
+        category=found.reporting_category,
+        amount=found.amount,
+        fee=found.fee,
+        currency=found.currency,
+        source_id=_id(source),
+        intent_id=_id(getattr(source, "payment_intent", None)),
+        created=datetime.fromtimestamp(found.created, UTC),
+        is_under_way=found.reporting_category == "charge" and getattr(source, "status", "") == "pending",
+    )
+
+
+def balance() -> int:
+    """What the processor holds for us, in cents of our own currency: available and on its way to be."""
+    found = _ask(_api().balance.retrieve)
+    return sum(part.amount for part in [*found.available, *found.pending] if part.currency == CURRENCY)
+
+
+def send_back(intent_id: str, *, key: str) -> RefundFact:
+    """Refund all that is left of a payment. Asking again with the same key answers with the same refund.
+
+    Raises:
+        ProcessorRefused: there is nothing left to refund, say.
+        ProcessorDown: it did not answer.
+    """
+    wanted = {"payment_intent": intent_id, "expand": ["balance_transaction"]}
+    return _refund(_ask(_api().refunds.create, wanted, {"idempotency_key": key}))
 
 
 def _pages(call: Any, wanted: dict[str, Any]) -> list[Any]:

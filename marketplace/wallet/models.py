@@ -4,15 +4,21 @@ Invariants: the state of a deposit only rises (guarded updates by rank; late mon
 refund and dispute of the processor belongs to one row (unique); an event is stored once by its id and without its
 payload, which holds personal data. What was booked is decided by the ledger's references, never by these states. No
 card detail is stored, not even a last digit (AL-11).
+
+Money of no deposit is one ``UnexplainedPayment`` a payment; what is left of all of them is the balance of ``suspense``.
+One person asks whose it is and another decides, one question at a time for each of them (constraints). One comparison
+with the processor runs at a time (unique), and what it finds is one row as long as it is found.
 """
 
 from typing import Self
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 
 from marketplace.core.ids import new_id
+from marketplace.core.money import CURRENCY, dollars
+from marketplace.core.two_people import TwoPeople
 
 MINIMUM_CENTS = 25_00
 MAXIMUM_CENTS = 5_000_00
@@ -84,8 +90,10 @@ class Deposit(models.Model):
 
     class Meta:
         constraints = [
+            # What was found in suspense was never asked for here: it has a payment, no session, and any amount.
             models.CheckConstraint(
-                condition=Q(amount_cents__gte=MINIMUM_CENTS, amount_cents__lte=MAXIMUM_CENTS),
+                condition=Q(amount_cents__gte=MINIMUM_CENTS, amount_cents__lte=MAXIMUM_CENTS)
+                | Q(amount_cents__gt=0, state="paid", session_id=None),
                 name="wallet_deposit_range",
             ),
             models.CheckConstraint(
@@ -232,3 +240,211 @@ class EventCursor(models.Model):
 
     def __str__(self) -> str:
         return f"{self.read_until:%Y-%m-%d %H:%M}"
+
+
+class UnexplainedQuerySet(models.QuerySet["UnexplainedPayment"]):
+    def with_left(self) -> Self:
+        """Each with ``left``, in cents: what of it stands in suspense."""
+        return self.annotate(left=F("received_cents") - F("returned_cents") - F("resolved_cents"))
+
+    def open(self) -> Self:
+        """Those of which something is left."""
+        return self.with_left().filter(left__gt=0)
+
+
+class UnexplainedPayment(models.Model):
+    """A payment of no deposit. Its money stands in suspense until it went back or was given to a member."""
+
+    intent_id = models.CharField(max_length=120, unique=True, help_text="the processor's payment")
+    deposit = models.ForeignKey(
+        Deposit,
+        models.PROTECT,
+        null=True,
+        related_name="+",
+        help_text="the one the processor names, though it does not fit",
+    )
+    received_cents = models.PositiveBigIntegerField()
+    returned_cents = models.BigIntegerField(default=0, help_text="gone back to the payer or their bank, cents")
+    resolved_cents = models.PositiveBigIntegerField(default=0, help_text="given to members, cents")
+    arrived_at = models.DateTimeField()
+
+    objects = UnexplainedQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(received_cents__gt=0), name="wallet_unexplained_is_money"),
+            models.CheckConstraint(
+                condition=Q(resolved_cents__gte=0, resolved_cents__lte=F("received_cents")),
+                name="wallet_resolved_is_not_more",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"Payment {self.intent_id}"
+
+    @property
+    def left_cents(self) -> int:
+        """What stands in suspense. An exchange rate may make it negative: more went back than had come."""
+        return self.received_cents - self.returned_cents - self.resolved_cents
+
+
+class Resolution(TwoPeople):
+    """What somebody wants to be done with an unexplained payment: give it to ``member``, or (None) send it back."""
+
+    payment = models.ForeignKey(UnexplainedPayment, models.PROTECT, related_name="resolutions")
+    member = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
+    amount_cents = models.PositiveBigIntegerField(help_text="what was left when it was asked for, cents")
+    carried_out_at = models.DateTimeField(null=True)
+    problem = models.CharField(max_length=80, blank=True, help_text="why the processor refused to send it back")
+
+    class Meta(TwoPeople.Meta):
+        permissions = [("decide_resolution", "Can decide what is done with unexplained money")]
+        constraints = [
+            *TwoPeople.Meta.constraints,
+            models.UniqueConstraint(
+                fields=["payment"], condition=Q(state="asked"), name="wallet_one_resolution_at_a_time"
+            ),
+            models.CheckConstraint(
+                condition=Q(member=None) | ~Q(maker=F("member")), name="wallet_resolution_not_for_the_maker"
+            ),
+            models.CheckConstraint(
+                condition=Q(member=None) | Q(checker=None) | ~Q(checker=F("member")),
+                name="wallet_resolution_not_for_the_checker",
+            ),
+            models.CheckConstraint(condition=Q(amount_cents__gt=0), name="wallet_resolution_of_something"),
+        ]
+
+    def __str__(self) -> str:
+        return f"Resolution {self.public_id}"
+
+    @property
+    def sentence(self) -> str:
+        """What happens if it is approved, in one line."""
+        money = f"{dollars(self.amount_cents)} of payment {self.payment.intent_id}"
+        if self.member is None:
+            return f"Send {money} back to its payer at the card processor."
+        return f"Put {money} on the balance of {self.member.handle}."
+
+
+class ProcessorMovement(models.Model):
+    """A movement of our balance as the processor's report has it: ids, cents, currency and time, no description."""
+
+    processor_id = models.CharField(max_length=120, unique=True)
+    category = models.CharField(max_length=60, help_text="the processor's word: charge, refund, payout, …")
+    amount_cents = models.BigIntegerField(help_text="came, or (negative) went")
+    fee_cents = models.BigIntegerField(help_text="kept of it")
+    currency = models.CharField(max_length=3)
+    source_id = models.CharField(max_length=120, blank=True)
+    intent_id = models.CharField(max_length=120, blank=True, help_text="the processor's payment behind it")
+    fact = models.CharField(max_length=140, db_index=True, help_text="the reference under which our books have it")
+    is_under_way = models.BooleanField(default=False, help_text="the payer's bank has not paid yet")
+    happened_at = models.DateTimeField(db_index=True, help_text="the processor's clock")
+
+    def __str__(self) -> str:
+        return f"{self.category} {self.processor_id}"
+
+
+class Reconciliation(models.Model):
+    """One comparison of the processor's balance with our books, from ``since`` to its end."""
+
+    class State(models.TextChoices):
+        RUNNING = "running", "Under way"
+        DONE = "done", "Done"
+        FAILED = "failed", "Failed"
+
+    state = models.CharField(max_length=7, choices=State, default=State.RUNNING)
+    since = models.DateTimeField(help_text="what happened before was compared by earlier runs")
+    read_until = models.DateTimeField(help_text="how far the processor's report is read")
+    started_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)
+    claim = models.CharField(max_length=20, blank=True, help_text="who works on it")
+    claimed_until = models.DateTimeField()
+    problem = models.CharField(max_length=80, blank=True)
+    matched = models.PositiveIntegerField(default=0, help_text="facts that agree to the cent")
+    waiting = models.PositiveIntegerField(default=0, help_text="facts too young to worry about")
+    waiting_since = models.DateTimeField(null=True, help_text="the oldest of them")
+    waiting_cents = models.BigIntegerField(default=0, help_text="what the processor has more for them")
+    processor_cents = models.BigIntegerField(null=True)
+    books_cents = models.BigIntegerField(null=True)
+    difference_cents = models.BigIntegerField(null=True, help_text="the processor's more than ours, without what waits")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["state"], condition=Q(state="running"), name="wallet_one_reconciliation"),
+            models.CheckConstraint(
+                condition=Q(state="running", ended_at=None)
+                | Q(state="failed", ended_at__isnull=False)
+                | Q(
+                    state="done",
+                    ended_at__isnull=False,
+                    processor_cents__isnull=False,
+                    books_cents__isnull=False,
+                    difference_cents=F("processor_cents") - F("books_cents") - F("waiting_cents"),
+                ),
+                name="wallet_reconciliation_ended",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"Reconciliation of {self.started_at:%Y-%m-%d %H:%M}"
+
+
+class FindingQuerySet(models.QuerySet["ReconciliationFinding"]):
+    def open(self) -> Self:
+        """Those the last run still saw."""
+        return self.filter(closed_at=None)
+
+    def of_run(self, run: Reconciliation) -> Self:
+        """Those that were seen first by ``run`` or before, and last by ``run`` or later."""
+        return self.filter(first_run__lte=run.pk, last_run__gte=run.pk)
+
+
+class ReconciliationFinding(models.Model):
+    """A difference between the processor and our books. Runs that see it again keep to this row."""
+
+    class Kind(models.TextChoices):
+        ONLY_PROCESSOR = "only_processor", "Only at the processor"
+        ONLY_BOOKS = "only_books", "Only in our books"
+        AMOUNT = "amount", "The amount differs"
+        FEE = "fee", "The fee differs"
+        TWICE_PROCESSOR = "twice_processor", "Twice at the processor"
+        TWICE_BOOKS = "twice_books", "Twice in our books"
+        CURRENCY = "currency", "Another currency"
+        BALANCE = "balance", "The balance differs"
+
+    kind = models.CharField(max_length=15, choices=Kind)
+    processor_id = models.CharField(max_length=120, blank=True, help_text="the movement in the processor's report")
+    reference = models.CharField(max_length=140, blank=True, help_text="the fact in our books")
+    currency = models.CharField(max_length=3)
+    cents_theirs = models.BigIntegerField()
+    cents_ours = models.BigIntegerField()
+    happened_at = models.DateTimeField()
+    first_run = models.ForeignKey(Reconciliation, models.PROTECT, related_name="+")
+    last_run = models.ForeignKey(Reconciliation, models.PROTECT, related_name="+")
+    first_seen = models.DateTimeField()
+    last_seen = models.DateTimeField()
+    closed_at = models.DateTimeField(null=True, help_text="the first run that no longer saw it")
+
+    objects = FindingQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["kind", "processor_id", "reference"], name="wallet_finding_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()}: {self.reference or self.processor_id or 'all of it'}"
+
+    @property
+    def theirs(self) -> str:
+        """What the processor says, as people write it."""
+        return self._written(self.cents_theirs)
+
+    @property
+    def ours(self) -> str:
+        """What our books say, as people write it."""
+        return self._written(self.cents_ours)
+
+    def _written(self, cents: int) -> str:
+        """Not every currency has cents, so that others than ours stand in the unit the processor counts in."""
+        return dollars(cents) if self.currency == CURRENCY else f"{cents} smallest units of {self.currency.upper()}"

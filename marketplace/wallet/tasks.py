@@ -2,9 +2,10 @@ from celery import shared_task
 
 from marketplace.core import logs
 
-from . import inbox
+from . import inbox, reconciliation
 from .gateway import ProcessorDown
 
+RECONCILE_SECONDS = 15  # a task is stopped after 45 seconds, and the comparison itself comes after the reading
 log = logs.get("leadfair.wallet")
 
 
@@ -22,3 +23,12 @@ def sweep() -> None:
         inbox.process_events()
     except ProcessorDown as error:
         log.warning("sweep put off", problem=type(error).__name__)
+
+
+@shared_task(name="wallet.reconcile")
+def reconcile() -> None:
+    """Compare our books with the card processor's, once a day; a run that was cut off is gone on with."""
+    try:
+        reconciliation.reconcile_if_due(seconds=RECONCILE_SECONDS)
+    except ProcessorDown as error:
+        log.warning("reconciliation put off", problem=type(error).__name__)

@@ -17,7 +17,12 @@ WALLET_URL = "http://testserver/wallet/"
 MONEY = {"amount": dollars(123_456), "url": WALLET_URL}
 CODE = {"code": "12345678", "minutes": 15}
 FACTORS = {"url": "http://testserver/accounts/second-factor/"}
-ALERTS = ("event-dead", "amount-differs", "suspense", "suspense-refund", "suspense-dispute")
+ALERTS = (
+    *("event-dead", "amount-differs", "suspense", "suspense-refund", "suspense-dispute", "send-back-refused"),
+    *("reconciliation-late", "reconciliation-failed"),
+)
+FINDING = {"what": "The fee differs: pi_12:credit", "theirs": "$3.20", "ours": "$3.00", "processor_id": "txn_12"}
+DIFFERENCE = {"difference": "−$0.20", "theirs": "$96.80", "ours": "$97.00", "findings": [FINDING]}
 IDS = {"lead": "lead234567", "purchase": "purchase234567"}
 LINES = [
     {"what": "Solar, Phoenix AZ", "price": "$80.00", "url": "http://testserver/my-leads/one/", **IDS},
@@ -68,6 +73,8 @@ MAILS: dict[str, list[dict]] = {
             "advice": "See that beat runs.",
         }
     ],
+    "wallet/email/payment_found": [MONEY],
+    "wallet/email/reconciliation": [DIFFERENCE | {"more": 0}, DIFFERENCE | {"more": 123}],
     "purchases/email/receipt": [ORDER | {"lines": LINES}, ORDER | {"lines": LINES[:1]}],
     "purchases/email/consent_taken_back": [
         {"what": "Solar, Phoenix AZ", "bought_on": "5 Jan 2026", "url": "http://testserver/my-leads/one/"}

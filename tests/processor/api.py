@@ -39,11 +39,12 @@ EXPANDABLE = {
     },
     "dispute": {"charge": "charge", "payment_intent": "payment_intent"},
     "balance_transaction": {"source": ""},
+    "payout": {"balance_transaction": "balance_transaction", "failure_balance_transaction": "balance_transaction"},
     "event": {},
     "balance": {},
 }
 
-KIND_OF = {"ch": "charge", "py": "charge", "re": "refund", "pyr": "refund", "du": "dispute"}
+KIND_OF = {"ch": "charge", "py": "charge", "re": "refund", "pyr": "refund", "du": "dispute", "po": "payout"}
 """The kinds of object that a balance transaction's source can be, by the prefix of the id."""
 
 FILTERS = {
@@ -54,6 +55,7 @@ FILTERS = {
     "dispute": {"charge", "payment_intent"},
     "event": {"type", "types"},
     "balance_transaction": {"currency", "source", "type"},
+    "payout": {"status"},
 }
 
 
@@ -111,6 +113,7 @@ class Api:
             *self._reading("refunds", "refund", sdk, "Refund"),
             *self._reading("disputes", "dispute", sdk, "Dispute"),
             *self._reading("events", "event", sdk, "Event"),
+            *self._reading("payouts", "payout", sdk, "Payout"),
             *self._reading("balance_transactions", "balance_transaction", sdk, "BalanceTransaction"),
         ]
 
@@ -287,6 +290,8 @@ class Api:
             starting_after=params.get("starting_after"),
             ending_before=params.get("ending_before"),
         )
+        if kind == "balance_transaction":
+            found = self._faults.alter_report(found)
         return {"object": "list", "data": [self._payments.show(each) for each in found], "has_more": more, "url": url}
 
     # Expansion

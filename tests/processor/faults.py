@@ -41,6 +41,8 @@ class Faults:
         self._lock = threading.Lock()
         self._armed: list[Fault] = []
         self._receipts: list[Receipt] = []
+        self._hidden: set[str] = set()
+        self._double = False
 
     def fail_before(self, method: str | None = None, path: str = "/v1", *, times: int | None = 1) -> None:
         """HTTP 500, and nothing was done."""
@@ -83,8 +85,26 @@ class Faults:
         with self._lock:
             self._receipts += [Receipt(late_fee=True) for _ in range(times)]
 
+    def hide(self, *transactions: str) -> None:
+        """The list of balance transactions leaves these out until cleared."""
+        with self._lock:
+            self._hidden |= set(transactions)
+
+    def double(self) -> None:
+        """The list of balance transactions has each of them twice until cleared."""
+        with self._lock:
+            self._double = True
+
+    def alter_report(self, listed: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """A page of balance transactions as the armed faults show it."""
+        with self._lock:
+            left = [each for each in listed if each["id"] not in self._hidden]
+            return [each for each in left for _ in range(2)] if self._double else left
+
     def clear(self) -> None:
         with self._lock:
+            self._hidden.clear()
+            self._double = False
             self._armed.clear()
             self._receipts.clear()
 

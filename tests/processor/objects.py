@@ -361,11 +361,44 @@ def _no_evidence(billing: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def payout(amount: int, currency: str, transaction: str, now: int) -> Object:
+    """A Payout of `amount` cents to our bank account, on its way."""
+    return {
+        "id": new_id("po_1", 23),
+        "object": "payout",
+        "amount": amount,
+        "application_fee": None,
+        "application_fee_amount": None,
+        "arrival_date": now + CLEARING_TIME,
+        "automatic": True,
+        "balance_transaction": transaction,
+        "created": now,
+        "currency": currency,
+        "description": "STRIPE PAYOUT",
+        "destination": new_id("ba_1", 23),
+        "failure_balance_transaction": None,
+        "failure_code": None,
+        "failure_message": None,
+        "livemode": False,
+        "metadata": {},
+        "method": "standard",
+        "original_payout": None,
+        "payout_method": None,
+        "reconciliation_status": "in_progress",
+        "reversed_by": None,
+        "source_type": "card",
+        "statement_descriptor": None,
+        "status": "in_transit",
+        "trace_id": None,
+        "type": "bank_account",
+    }
+
+
 def balance_transaction(
     type: str,
     amount: int,
     currency: str,
-    source: str,
+    source: str | None,
     *,
     now: int,
     category: str,

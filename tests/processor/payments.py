@@ -190,9 +190,15 @@ class Payments:
         return self.show(intent)
 
     def async_payment(
-        self, session_id: str, *, name: str = "Pat Payer", email: str = "pat.payer@example.com"
+        self,
+        session_id: str,
+        *,
+        name: str = "Pat Payer",
+        email: str = "pat.payer@example.com",
+        booked: bool = False,
     ) -> Object:
-        """Completes a session with a bank debit whose money is still under way; answers the PaymentIntent."""
+        """Completes a session with a bank debit whose money is still under way; answers the PaymentIntent. If `booked`,
+        the balance shows it already."""
         with self.store.transaction():
             session = self.store.get("checkout.session", session_id)
             if session["status"] != "open":
@@ -203,6 +209,9 @@ class Payments:
             charge = self._new_charge(intent, objects.bank_details(), name, email)
             intent["status"] = "processing"
             self.store.save(intent)
+            if booked:
+                self._book_charge(charge)
+                self.store.save(charge)
             self._emit("charge.pending", charge)
             self._emit("payment_intent.processing", intent)
             self._complete(session, name, session["customer_email"] or email, paid=False)
@@ -414,6 +423,66 @@ class Payments:
                 self._emit("charge.updated", charge, {"balance_transaction": None})
         return self.show(charge)
 
+    def payout(self, amount: int | None = None, *, fee: int = 0) -> Object:
+        """Sends `amount` cents, or all we have, to our bank account, cleared or not; `fee` for one that is instant."""
+        with self.store.transaction():
+            now = int(self.store.now())
+            moves = self.store.find("balance_transaction", currency="usd")
+            amount = sum(each["net"] for each in moves) if amount is None else amount
+            if amount < 1:
+                raise ProcessorError("You have insufficient funds for this payout.", code="balance_insufficient")
+            payout = objects.payout(amount, "usd", "", now)
+            transaction = self._book(
+                "payout", -amount, "usd", payout["id"], category="payout", fee=fee, description="STRIPE PAYOUT"
+            )
+            payout["balance_transaction"] = transaction["id"]
+            self.store.add(payout)
+            self._emit("payout.created", payout)
+        return self.show(payout)
+
+    def pay_out(self, payout_id: str) -> Object:
+        """A payout arrives at our bank."""
+        with self.store.transaction():
+            payout = self.store.get("payout", payout_id)
+            if payout["status"] == "in_transit":
+                payout |= {"status": "paid", "reconciliation_status": "completed"}
+                self.store.save(payout)
+                self._emit("payout.paid", payout)
+        return self.show(payout)
+
+    def fail_payout(self, payout_id: str) -> Object:
+        """Our bank sends a payout back: the money returns to the balance."""
+        with self.store.transaction():
+            payout = self.store.get("payout", payout_id)
+            if payout["status"] != "failed":
+                transaction = self._book(
+                    "payout_failure",
+                    payout["amount"],
+                    payout["currency"],
+                    payout["id"],
+                    category="payout_reversal",
+                    description="PAYOUT FAILURE",
+                )
+                payout |= {
+                    "status": "failed",
+                    "failure_balance_transaction": transaction["id"],
+                    "failure_code": "account_closed",
+                    "failure_message": "The bank account has been closed.",
+                }
+                self.store.save(payout)
+                self._emit("payout.failed", payout)
+        return self.show(payout)
+
+    def charge_us(self, amount: int) -> Object:
+        """The processor takes `amount` cents for a service of its own (negative: gives them back)."""
+        with self.store.transaction():
+            return self.show(self._book("stripe_fee", -amount, "usd", None, category="fee", description="Radar"))
+
+    def adjust(self, amount: int, currency: str = "usd") -> Object:
+        """A movement of the balance that nothing explains."""
+        with self.store.transaction():
+            return self.show(self._book("adjustment", amount, currency, None, category="other_adjustment"))
+
     def run_due_jobs(self) -> None:
         """Does what the clock asks for: sessions that end, disputes and refunds of the demo cards."""
         verbs: dict[str, Callable[[str], Any]] = {
@@ -476,8 +545,10 @@ class Payments:
             "paid": True,
             "status": "succeeded",
         }
-        if not receipt.late_fee:
+        is_booked = charge["balance_transaction"] and not charge["failure_balance_transaction"]
+        if not receipt.late_fee and not is_booked:
             self._book_charge(charge)
+            charge["failure_balance_transaction"] = None
         intent |= {
             "amount_received": amount,
             "currency": currency,
@@ -493,6 +564,18 @@ class Payments:
     def _fail(
         self, intent: Object, charge: Object, decline_code: str | None, message: str, code: str = "card_declined"
     ) -> None:
+        if charge["balance_transaction"]:
+            booked = self.store.get("balance_transaction", charge["balance_transaction"])
+            transaction = self._book(
+                "payment_failure_refund",
+                -booked["amount"],
+                booked["currency"],
+                charge["id"],
+                category="charge_failure",
+                fee=-booked["fee"],
+                description="PAYMENT FAILURE REFUND",
+            )
+            charge["failure_balance_transaction"] = transaction["id"]
         charge |= {
             "failure_code": code,
             "failure_message": message,
@@ -613,7 +696,7 @@ class Payments:
         )
         charge["balance_transaction"] = transaction["id"]
 
-    def _book(self, type: str, amount: int, currency: str, source: str, **more: Any) -> Object:
+    def _book(self, type: str, amount: int, currency: str, source: str | None, **more: Any) -> Object:
         return self.store.add(
             objects.balance_transaction(type, amount, currency, source, now=int(self.store.now()), **more)
         )

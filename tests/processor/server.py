@@ -132,6 +132,7 @@ class Processor(Payments):
             *(self.pay, self.async_payment, self.async_succeeded, self.async_failed, self.stray_payment, self.expire),
             *(self.refund, self.succeed_refund, self.fail_refund, self.book_fee),
             *(self.open_dispute, self.withdraw_funds, self.update_dispute, self.reinstate, self.close_dispute),
+            *(self.payout, self.pay_out, self.fail_payout, self.charge_us, self.adjust),
             *(self.events, self.get, self.advance_clock),
             *(self.deliveries.hold, self.deliveries.release, self.deliveries.held, self.deliveries.drop),
             *(self.deliveries.duplicate, self.deliveries.delay, self.deliveries.sign, self.deliveries.deliver),

@@ -602,6 +602,55 @@ def test_the_balance_is_the_sum_of_its_transactions(client: Client, processor: P
     assert client.v1.balance_transactions.retrieve(transactions[-1].id).status == "available"
 
 
+def test_payouts_and_fees_move_the_balance(client: Client, processor: Processor) -> None:
+    paid(client, processor, 10_000)
+    with pytest.raises(ProcessorError, match="insufficient"):
+        processor.payout(0)
+    first = processor.payout(3_000, fee=30)
+    assert (first["status"], first["amount"]) == ("in_transit", 3_000)
+    assert processor.pay_out(first["id"])["status"] == "paid"
+    failed = processor.fail_payout(processor.payout(1_000)["id"])
+    assert processor.fail_payout(failed["id"]) == failed
+    processor.charge_us(250)
+    processor.adjust(-5)
+    listed = client.v1.balance_transactions.list({"expand": ["data.source"]}).data
+    assert [(each.type, each.reporting_category, each.net) for each in listed] == [
+        ("adjustment", "other_adjustment", -5),
+        ("stripe_fee", "fee", -250),
+        ("payout_failure", "payout_reversal", 1_000),
+        ("payout", "payout", -1_000),
+        ("payout", "payout", -3_030),
+        ("charge", "charge", 10_000 - 320),
+    ]
+    assert [getattr(each.source, "status", None) for each in listed] == [
+        *(None, None, "failed", "failed", "paid", "succeeded")
+    ]
+    assert processor.payout()["amount"] == 10_000 - 320 - 3_030 - 250 - 5
+    assert [event["type"] for event in processor.events("payout.*")] == [
+        *("payout.created", "payout.paid", "payout.created", "payout.failed", "payout.created")
+    ]
+
+
+def test_a_bank_debit_may_show_in_the_balance_before_it_arrives(client: Client, processor: Processor) -> None:
+    processor.async_payment(session := new_session(client), booked=True)
+    [booked] = client.v1.balance_transactions.list({"expand": ["data.source"]}).data
+    assert (booked.reporting_category, booked.source.status) == ("charge", "pending")
+    processor.async_failed(session)
+    processor.async_succeeded(session)
+    listed = client.v1.balance_transactions.list().data
+    assert [each.reporting_category for each in listed] == ["charge", "charge_failure", "charge"]
+    assert sum(each.net for each in listed) == booked.net
+
+
+def test_a_report_with_faults(client: Client, processor: Processor) -> None:
+    first, second = processor.charge_us(1), processor.charge_us(2)
+    processor.faults.hide(first["id"])
+    processor.faults.double()
+    assert [each.id for each in client.v1.balance_transactions.list().data] == [second["id"]] * 2
+    processor.faults.clear()
+    assert len(client.v1.balance_transactions.list().data) == 2
+
+
 def test_delayed_payments(client: Client, processor: Processor) -> None:
     good, bad = new_session(client), new_session(client)
     for each in (good, bad):
@@ -872,6 +921,9 @@ def test_every_answer_fits_the_sdk(client: Client, processor: Processor) -> None
     processor.close_dispute(dispute["id"])
     inquiry = processor.open_dispute(intents[2], withdraw=False)
     processor.withdraw_funds(inquiry["id"])
+    processor.fail_payout(processor.payout(100)["id"])
+    processor.pay_out(processor.payout(100)["id"])
+    processor.charge_us(10)
 
     answers = [client.v1.balance.retrieve()]
     for service, expand in (
@@ -882,6 +934,7 @@ def test_every_answer_fits_the_sdk(client: Client, processor: Processor) -> None
         (client.v1.disputes, ["data.charge", "data.payment_intent"]),
         (client.v1.events, []),
         (client.v1.balance_transactions, ["data.source"]),
+        (client.v1.payouts, ["data.balance_transaction"]),
     ):
         answers += [service.list({"limit": 100}), service.list({"limit": 100, "expand": expand})]
     seen: set[str] = set()
@@ -891,7 +944,7 @@ def test_every_answer_fits_the_sdk(client: Client, processor: Processor) -> None
         assert problems == []
     assert seen >= {
         *("balance", "balance_transaction", "charge", "checkout.session", "dispute", "event", "list"),
-        *("payment_intent", "refund"),
+        *("payment_intent", "payout", "refund"),
     }
     assert all(event["data"]["object"]["object"] in seen for event in processor.events())
 

@@ -25,6 +25,9 @@ CALLS = {
     "refunds_of_charge": lambda: gateway.refunds_of_charge("ch_1"),
     "dispute": lambda: gateway.dispute("du_1"),
     "events_between": lambda: gateway.events_between(clock.now(), clock.now()),
+    "movements": lambda: list(gateway.movements(clock.now())),
+    "balance": gateway.balance,
+    "send_back": lambda: gateway.send_back("pi_1", key="test"),
 }
 
 
@@ -56,7 +59,10 @@ def test_never_inside_a_transaction(processor, call):
     assert not processor.requests
 
 
-@pytest.mark.parametrize("call", sorted(set(CALLS) - {"create_checkout", "events_between", "refunds_of_charge"}))
+OF_NO_ONE = {"create_checkout", "events_between", "refunds_of_charge", "movements", "balance"}
+
+
+@pytest.mark.parametrize("call", sorted(set(CALLS) - OF_NO_ONE))
 def test_what_the_processor_does_not_know_is_refused(processor, call):
     with pytest.raises(gateway.ProcessorRefused):
         CALLS[call]()
@@ -116,6 +122,7 @@ def test_only_facts_come_out(site, buyer):
         *gateway.refunds_of_charge(charge),
         gateway.dispute(dispute["id"]),
         *gateway.events_between(deposit.created_at, clock.now() + timedelta(seconds=5)),
+        *(moved for portion in gateway.movements(deposit.created_at) for moved in portion),
     ]
     assert all(dataclasses.is_dataclass(fact) for fact in facts)
     text = repr(facts).lower()
