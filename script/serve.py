@@ -28,6 +28,8 @@ START_SECONDS = 60
 STOP_SECONDS = 7  # for the requests and jobs in hand
 PREPARED = "prepared"  # a file that says: the database was ready once
 LARGEST_LOG = 5_000_000  # bytes; a longer one is begun anew at the next start
+# What the demo's people paid, in cents, so that the stand-in's balance agrees with the demo's books.
+DEMO_PAYMENTS = ["pi_demo_alice=100000", "pi_demo_alice_2=50000", "pi_demo_bob=75000"]
 
 WELCOME = """\
 Leadfair is ready at {site}
@@ -198,7 +200,7 @@ def _processor(port: int, var: Path, env: Mapping[str, str]) -> list[str]:
     state = ["--port", str(port + 1), "--state", str(var / "processor.sqlite3")]
     notices = ["--webhook-url", f"http://127.0.0.1:{port}/webhooks/stripe/"]
     keys = ["--webhook-secret", env["STRIPE_WEBHOOK_SECRETS"], "--api-key", env["STRIPE_SECRET_KEY"]]
-    return ["-m", "tests.processor", *state, *notices, *keys, "--with-parent"]
+    return ["-m", "tests.processor", *state, *notices, *keys, "--earlier", *DEMO_PAYMENTS, "--with-parent"]
 
 
 def _supervise(

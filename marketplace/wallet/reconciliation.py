@@ -289,7 +289,7 @@ class Difference:
 @in_transaction
 def _compare(run: Reconciliation, *, holds: int) -> None:
     """Book what nobody else books, compare, and end the run: all of it or nothing."""
-    if not _mine(run).select_for_update(no_key=True).exists():
+    if _mine(run).select_for_update(no_key=True).first() is None:
         raise Overtaken
     now = clock.now()
     _book_own(run.since)

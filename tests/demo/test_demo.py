@@ -1,6 +1,8 @@
 """``manage.py demo`` with a stock of 150: people, money, leads by the import's own path, and purchases."""
 
 import csv
+import json
+import re
 from datetime import timedelta
 from io import StringIO
 
@@ -280,3 +282,9 @@ def test_the_stock_stays_bounded(monkeypatch):
     assert len(of_band) == len(AGE_BANDS)
     assert Lead.objects.on_sale().filter(slots_sold__gt=0).count() == sold
     assert stock.thin_out() == 0
+
+
+def test_the_stand_in_processor_holds_what_the_people_paid():
+    """Otherwise the demo's books would differ from the processor's, and its owner be told so."""
+    line = re.search(r"^DEMO_PAYMENTS = (.*)$", (settings.BASE_DIR / "script/serve.py").read_text(), re.MULTILINE)
+    assert json.loads(line[1]) == [f"{payment_id}={cents}" for payment_id, _, cents in people.PAYMENTS]

@@ -36,6 +36,9 @@ def main() -> None:
     parser.add_argument("--webhook-secret", default="whsec_demo", help="signs the notices")
     parser.add_argument("--api-key", default="sk_test_demo", help="the key that the site has to present")
     parser.add_argument("--moment", type=float, default=3.0, help="seconds until a demo card's dispute follows")
+    parser.add_argument(
+        "--earlier", nargs="*", default=[], metavar="ID=CENTS", help="payments that the site knows already"
+    )
     parser.add_argument("--with-parent", action="store_true", help="end when the starting process ends (Linux)")
     options = parser.parse_args()
     if options.host != "127.0.0.1":
@@ -57,6 +60,9 @@ def main() -> None:
         )
     except OSError as error:
         parser.exit(1, f"The processor stand-in cannot start on port {options.port}: {error.strerror}\n")
+    for payment in options.earlier:
+        id, _, cents = payment.partition("=")
+        processor.earlier_payment(id, int(cents))
     with processor:
         print(f"Processor stand-in is ready at {processor.url}", flush=True)
         stopped.wait()

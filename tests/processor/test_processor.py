@@ -642,6 +642,15 @@ def test_a_bank_debit_may_show_in_the_balance_before_it_arrives(client: Client, 
     assert sum(each.net for each in listed) == booked.net
 
 
+def test_an_earlier_payment_is_there_and_nobody_is_told(client: Client, processor: Processor) -> None:
+    for _ in range(2):
+        assert processor.earlier_payment("pi_earlier", 5_000)["amount_received"] == 5_000
+    [booked] = client.v1.balance_transactions.list({"expand": ["data.source"]}).data
+    assert (booked.net, booked.source.payment_intent) == (5_000 - 175, "pi_earlier")
+    assert processor.events() == []
+    assert processor.refund("pi_earlier", 100)["status"] == "succeeded"
+
+
 def test_a_report_with_faults(client: Client, processor: Processor) -> None:
     first, second = processor.charge_us(1), processor.charge_us(2)
     processor.faults.hide(first["id"])

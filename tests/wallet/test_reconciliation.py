@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from marketplace.core import clock
+from marketplace.demo_data import people
 from marketplace.ledger import services as ledger
 from marketplace.ledger.models import Transfer
 from marketplace.mail.models import OutgoingEmail
@@ -19,6 +20,7 @@ from marketplace.wallet import deposits, gateway, reconciliation, tasks
 from marketplace.wallet.models import ProcessorMovement, Reconciliation, ReconciliationFinding
 from tests.guards import lifted
 from tests.processor import ProcessorError
+from tests.races.rig import race, tally
 from tests.wallet.conftest import Site, alerts, at_the_processor, in_the_books
 
 pytestmark = pytest.mark.django_db
@@ -365,6 +367,15 @@ def test_a_dispute_that_is_withdrawn_in_two_parts_is_one_sum(crooked, buyer):
     assert (later().difference_cents, found()) == (0, {})
 
 
+def test_the_demo_agrees_with_its_processor(site, owner, settings):
+    settings.DEBUG = True
+    people.make_people()
+    people.fund()
+    for payment_id, _, cents in people.PAYMENTS:
+        site.processor.earlier_payment(payment_id, cents)
+    assert (later().difference_cents, found()) == (0, {})
+
+
 # --- findings ---------------------------------------------------------------------------------------------------------
 
 
@@ -605,6 +616,17 @@ def test_one_at_a_time(site, monkeypatch):
     monkeypatch.setattr(reconciliation, "_read_rest", look)
     reconciliation.reconcile()
     assert seen == [None]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_many_workers_begin_at_the_same_moment(site, buyer):
+    site.funded(buyer)
+    site.processor.charge_us(5)
+    assert tally(race([reconciliation.reconcile] * 4)) == {"ok": 4}
+    runs = list(Reconciliation.objects.order_by("id"))
+    assert {(run.state, run.difference_cents) for run in runs} == {(State.DONE, 0)}
+    assert all(first.ended_at <= second.started_at for first, second in itertools.pairwise(runs))
+    assert Transfer.objects.filter(reference__startswith="txn_").count() == 1
 
 
 def test_two_cannot_run_at_once(db):
