@@ -244,6 +244,7 @@ NOT_PERSONAL = {
     "wallet.ProcessorMovement": "*",
     "wallet.Reconciliation": "*",
     "wallet.ReconciliationFinding": "*",
+    "wallet.Resolution": ("problem",),
     "auth.Permission": "*",
     "auth.Group": "*",
     "contenttypes.ContentType": "*",

@@ -1,8 +1,13 @@
-"""Booking a fact that no lock guards: money of no deposit, and fees."""
+"""Booking a fact that no buyer's lock guards: money of no deposit, and fees."""
 
 from django.db import IntegrityError, transaction
+from django.db.models import F
 
+from marketplace.core import clock
 from marketplace.ledger import services as ledger
+from marketplace.ledger.models import Transfer
+
+from .models import Deposit, UnexplainedPayment
 
 
 def book_once(debit: str, credit: str, amount: int, *, kind: str, reference: str) -> bool:
@@ -18,3 +23,41 @@ def book_once(debit: str, credit: str, amount: int, *, kind: str, reference: str
             raise
         return False
     return True
+
+
+def deposit_of(intent_id: str) -> Deposit | None:
+    """The deposit of a payment, locked. A payment that has none is locked itself if its money is unexplained, so that
+    nobody makes a deposit of it meanwhile."""
+    deposits = Deposit.objects.select_for_update(no_key=True).filter(intent_id=intent_id)
+    deposit = deposits.first()
+    if deposit is None and lock_unexplained(intent_id) is not None:
+        deposit = deposits.first()  # made of it while we waited
+    return deposit
+
+
+def lock_unexplained(intent_id: str) -> UnexplainedPayment | None:
+    """The unexplained payment, locked. After its deposit, before anybody's accounts."""
+    return UnexplainedPayment.objects.select_for_update(no_key=True).filter(intent_id=intent_id).first()
+
+
+def into_suspense(intent_id: str, amount: int, *, named: Deposit | None = None) -> None:
+    """Book a payment of no deposit, once, and make the row by which people work on it. ``named`` is the deposit the
+    processor names, though it does not fit."""
+    reference = f"{intent_id}:credit"
+    if book_once("processor", "suspense", amount, kind=ledger.Kind.SUSPENSE, reference=reference):
+        UnexplainedPayment.objects.create(
+            intent_id=intent_id, deposit=named, received_cents=amount, arrived_at=clock.now()
+        )
+
+
+def out_of_suspense(intent_id: str, amount: int, *, reference: str) -> None:
+    """Book what went back of an unexplained payment, once; a negative ``amount`` came back again."""
+    sides = ("suspense", "processor") if amount > 0 else ("processor", "suspense")
+    if amount and book_once(*sides, abs(amount), kind=ledger.Kind.SUSPENSE, reference=reference):
+        payment = UnexplainedPayment.objects.filter(intent_id=intent_id)
+        payment.update(returned_cents=F("returned_cents") + amount)
+
+
+def left_suspense(reference: str) -> bool:
+    """Whether the fact was paid from suspense. What comes back for it goes there, whosever the payment is by now."""
+    return Transfer.objects.filter(reference=reference, kind=ledger.Kind.SUSPENSE).exists()

@@ -15,7 +15,7 @@ from marketplace.core.transactions import in_transaction
 from marketplace.ledger import services as ledger
 
 from . import emails, gateway
-from .books import book_once
+from .books import book_once, into_suspense
 from .models import Deposit
 
 log = logs.get("leadfair.wallet")
@@ -105,7 +105,7 @@ def settle(payment: gateway.Payment) -> None:
     if deposit is None or payment.currency != CURRENCY:
         if deposit is not None:
             _raise_state(deposit, State.RETURNED if payment.returned else State.REVIEW)
-        _to_suspense(payment, credit)
+        _to_suspense(payment)
         return
     wallet = ledger.lock(deposit.buyer_id)
     if not ledger.is_booked(credit):
@@ -126,9 +126,10 @@ def _locked(payment: gateway.Payment) -> Deposit | None:
     return None if deposit is not None and deposit.intent_id not in (None, payment.id) else deposit
 
 
-def _to_suspense(payment: gateway.Payment, reference: str) -> None:
+def _to_suspense(payment: gateway.Payment) -> None:
     if payment.settled:
-        book_once("processor", "suspense", payment.settled, kind=ledger.Kind.SUSPENSE, reference=reference)
+        named = Deposit.objects.filter(public_id=payment.deposit_id).first()
+        into_suspense(payment.id, payment.settled, named=named)
         _book_fee(payment)
     emails.alert_operators("suspense", payment.id)
 

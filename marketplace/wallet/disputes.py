@@ -6,7 +6,7 @@ from marketplace.core.transactions import in_transaction
 from marketplace.ledger import services as ledger
 
 from . import emails, gateway
-from .books import book_once
+from .books import book_once, deposit_of, left_suspense, out_of_suspense
 from .models import Deposit, Dispute
 from .refunds import PaymentNotKnown
 
@@ -35,13 +35,16 @@ def apply_dispute(dispute: gateway.DisputeFact) -> None:
     Raises:
         PaymentNotKnown: the payment was never settled; settle it first.
     """
-    deposit = Deposit.objects.select_for_update(no_key=True).filter(intent_id=dispute.intent_id).first()
+    deposit = deposit_of(dispute.intent_id)
     if deposit is None:
         _without_deposit(dispute)
         return
     wallet = ledger.lock(deposit.buyer_id)
-    known = _keep(deposit, dispute)
     withdrawn, reinstated = f"{dispute.id}:withdrawn", f"{dispute.id}:reinstated"
+    if left_suspense(withdrawn):
+        _without_deposit(dispute)
+        return
+    known = _keep(deposit, dispute)
     if dispute.withdrawn and not ledger.is_booked(withdrawn):
         wallet = ledger.take_out(wallet, "processor", dispute.withdrawn, kind=ledger.Kind.DISPUTE, reference=withdrawn)
     if dispute.reinstated and not ledger.is_booked(reinstated):
@@ -50,28 +53,30 @@ def apply_dispute(dispute: gateway.DisputeFact) -> None:
         )
     _book_fees(dispute)
     if known.is_open:
-        emails.dispute_opened(deposit, dispute.amount, owed=wallet.owed, dispute_id=dispute.id)
+        emails.dispute_opened(deposit, known.amount_cents, owed=wallet.owed, dispute_id=dispute.id)
     elif known.state in {"won", "lost"}:
         emails.dispute_closed(
-            deposit, dispute.amount, won=known.state == "won", owed=wallet.owed, dispute_id=dispute.id
+            deposit, known.amount_cents, won=known.state == "won", owed=wallet.owed, dispute_id=dispute.id
         )
 
 
 def _keep(deposit: Deposit, dispute: gateway.DisputeFact) -> Dispute:
     """Write the dispute down; its state only rises, so that what was asked earlier and told later changes nothing."""
     is_open = _is_open(dispute.status)
+    # In our currency, as far as it is known: a payment in another one was unexplained before it was the member's.
+    amount = dispute.amount if dispute.currency == CURRENCY else dispute.withdrawn or dispute.amount
     known, is_new = deposit.disputes.get_or_create(
         processor_id=dispute.id,
         defaults={
             "buyer_id": deposit.buyer_id,
-            "amount_cents": dispute.amount,
+            "amount_cents": amount,
             "state": dispute.status,
             "is_open": is_open,
             "seen_at": clock.now(),
         },
     )
     if not is_new and _rank(dispute.status) >= _rank(known.state):
-        known.state, known.is_open, known.amount_cents = dispute.status, is_open, dispute.amount
+        known.state, known.is_open, known.amount_cents = dispute.status, is_open, amount
         known.save(update_fields=["state", "is_open", "amount_cents"])
     return known
 
@@ -88,14 +93,11 @@ def _is_open(status: str) -> bool:
 def _without_deposit(dispute: gateway.DisputeFact) -> None:
     """A dispute over money in suspense is paid from suspense. One in a foreign currency that never moved our books is
     for a person to look at."""
-    kind = ledger.Kind.SUSPENSE
     withdrawn, reinstated = f"{dispute.id}:withdrawn", f"{dispute.id}:reinstated"
     if not ledger.is_booked(f"{dispute.intent_id}:credit") and (dispute.currency == CURRENCY or dispute.withdrawn):
         raise PaymentNotKnown(dispute.intent_id)
-    if dispute.withdrawn:
-        book_once("suspense", "processor", dispute.withdrawn, kind=kind, reference=withdrawn)
-    if dispute.reinstated:
-        book_once("processor", "suspense", dispute.reinstated, kind=kind, reference=reinstated)
+    out_of_suspense(dispute.intent_id, dispute.withdrawn, reference=withdrawn)
+    out_of_suspense(dispute.intent_id, -dispute.reinstated, reference=reinstated)
     _book_fees(dispute)
     emails.alert_operators("suspense-dispute", dispute.id)
 

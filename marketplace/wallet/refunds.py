@@ -6,7 +6,7 @@ from marketplace.core.transactions import in_transaction
 from marketplace.ledger import services as ledger
 
 from . import emails, gateway
-from .books import book_once
+from .books import deposit_of, left_suspense, out_of_suspense
 from .models import Deposit
 
 CAME_BACK = {"failed", "canceled"}
@@ -20,27 +20,40 @@ def apply_refund(refund: gateway.RefundFact) -> None:
     Raises:
         PaymentNotKnown: the payment was never settled; settle it first.
     """
-    deposit = Deposit.objects.select_for_update(no_key=True).filter(intent_id=refund.intent_id).first()
+    deposit = deposit_of(refund.intent_id)
     if deposit is None:
         _without_deposit(refund)
         return
     wallet = ledger.lock(deposit.buyer_id)
-    state = _keep(deposit, refund)
     out, back = f"{refund.id}:out", f"{refund.id}:back"
+    if left_suspense(out):
+        _without_deposit(refund)
+        return
+    amount = _in_ours(refund)
+    state = _keep(deposit, refund, amount)
     if not ledger.is_booked(out):
-        wallet = ledger.take_out(wallet, "processor", refund.amount, kind=ledger.Kind.REFUND, reference=out)
+        wallet = ledger.take_out(wallet, "processor", amount, kind=ledger.Kind.REFUND, reference=out)
         if state not in CAME_BACK:
-            emails.refunded(deposit, refund.amount, refund_id=refund.id)
+            emails.refunded(deposit, amount, refund_id=refund.id)
     if state in CAME_BACK and not ledger.is_booked(back):
-        ledger.put_in(wallet, "processor", refund.amount, kind=ledger.Kind.REFUND, reference=back)
-        emails.refund_failed(deposit, refund.amount, refund_id=refund.id)
+        ledger.put_in(wallet, "processor", amount, kind=ledger.Kind.REFUND, reference=back)
+        emails.refund_failed(deposit, amount, refund_id=refund.id)
 
 
-def _keep(deposit: Deposit, refund: gateway.RefundFact) -> str:
+def _in_ours(refund: gateway.RefundFact) -> int:
+    """Cents of our currency. A payment in another one was unexplained before somebody found whose it is."""
+    if refund.currency == CURRENCY:
+        return refund.amount
+    if refund.settled is None:
+        raise NotSettled(refund.id)
+    return refund.settled
+
+
+def _keep(deposit: Deposit, refund: gateway.RefundFact, amount: int) -> str:
     """Write the refund down; its state only rises, so that what was asked earlier and told later changes nothing."""
     known, is_new = deposit.refunds.get_or_create(
         processor_id=refund.id,
-        defaults={"amount_cents": refund.amount, "state": refund.status, "seen_at": clock.now()},
+        defaults={"amount_cents": amount, "state": refund.status, "seen_at": clock.now()},
     )
     if not is_new and _RANK.get(refund.status, 0) > _RANK.get(known.state, 0):
         known.state = refund.status
@@ -56,9 +69,9 @@ def _without_deposit(refund: gateway.RefundFact) -> None:
         if refund.currency == CURRENCY or refund.settled is not None:
             raise PaymentNotKnown(refund.intent_id)
     elif refund.settled is not None:
-        book_once("suspense", "processor", refund.settled, kind=ledger.Kind.SUSPENSE, reference=out)
+        out_of_suspense(refund.intent_id, refund.settled, reference=out)
         if refund.status in CAME_BACK:
-            book_once("processor", "suspense", refund.settled, kind=ledger.Kind.SUSPENSE, reference=back)
+            out_of_suspense(refund.intent_id, -refund.settled, reference=back)
     emails.alert_operators("suspense-refund", refund.id)
 
 
@@ -68,3 +81,7 @@ class PaymentNotKnown(Exception):
     def __init__(self, intent_id: str) -> None:
         self.intent_id = intent_id
         super().__init__(intent_id)
+
+
+class NotSettled(Exception):
+    """What a refund in another currency takes from our balance is not known yet. It is asked about again."""

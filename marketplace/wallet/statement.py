@@ -104,7 +104,7 @@ def _cause(entry: Entry, deposits: Deposits) -> Cause:
     if deposit is None or deposit.state != Deposit.State.PAID:
         return Cause(what)
     url = reverse("wallet:receipt", args=[deposit.public_id])
-    went_back_from = None if entry.kind == Kind.DEPOSIT else deposit.paid_at
+    went_back_from = None if entry.kind in {Kind.DEPOSIT, Kind.RESOLVED} else deposit.paid_at
     return Cause(what, url, {"Receipt": deposit.public_id}, went_back_from)
 
 

@@ -2,7 +2,7 @@ from celery import shared_task
 
 from marketplace.core import logs
 
-from . import inbox, reconciliation
+from . import inbox, reconciliation, suspense
 from .gateway import ProcessorDown
 
 RECONCILE_SECONDS = 15  # a task is stopped after 45 seconds, and the comparison itself comes after the reading
@@ -21,6 +21,7 @@ def sweep() -> None:
     try:
         inbox.sweep()
         inbox.process_events()
+        suspense.send_back_approved()
     except ProcessorDown as error:
         log.warning("sweep put off", problem=type(error).__name__)
 
@@ -32,3 +33,12 @@ def reconcile() -> None:
         reconciliation.reconcile_if_due(seconds=RECONCILE_SECONDS)
     except ProcessorDown as error:
         log.warning("reconciliation put off", problem=type(error).__name__)
+
+
+@shared_task(name="wallet.send_back")
+def send_back() -> None:
+    """Send back at the card processor what two people decided. While it is away, the sweep does it later."""
+    try:
+        suspense.send_back_approved()
+    except ProcessorDown as error:
+        log.warning("sending back put off", problem=type(error).__name__)
