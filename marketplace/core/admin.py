@@ -71,5 +71,6 @@ class ReadOnlyAdmin(ForgivingLists):
     def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest) -> bool:
         """Only by the filters on the right: any other lookup in the address would let a reader guess a value that
         is bars here, letter by letter."""
-        filters = {one[0] if isinstance(one, tuple) else one for one in self.list_filter}
+        names = (one[0] if isinstance(one, tuple) else one for one in self.list_filter)
+        filters = {getattr(name, "parameter_name", name) for name in names}
         return lookup.partition("__")[0] in filters and super().lookup_allowed(lookup, value, request)

@@ -1,12 +1,25 @@
+from typing import Any
+
 from django.contrib import admin, messages
-from django.db.models import QuerySet
+from django.db.models import Case, Count, F, OuterRef, Q, QuerySet, Subquery, Value, When
+from django.db.models.functions import Coalesce
 from django.http import HttpRequest
+from django.utils.html import format_html_join
 
 from marketplace.core.admin import InWords, ReadOnlyAdmin, in_words
 from marketplace.core.money import dollars
 
 from . import inbox
-from .models import Deposit, Dispute, Refund, StripeEvent
+from .models import (
+    Deposit,
+    Dispute,
+    Reconciliation,
+    ReconciliationFinding,
+    Refund,
+    Resolution,
+    StripeEvent,
+    UnexplainedPayment,
+)
 
 
 @admin.register(Deposit)
@@ -97,3 +110,178 @@ class StripeEventAdmin(ReadOnlyAdmin):
     def try_again(self, request: HttpRequest, queryset: QuerySet[StripeEvent]) -> None:
         revived = inbox.try_again(queryset)
         self.message_user(request, f"{revived} of them will be tried again.", messages.SUCCESS)
+
+
+class IsOpen(admin.SimpleListFilter):
+    """What needs a person, or what is over."""
+
+    title = "state"
+    parameter_name = "open"
+
+    def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin) -> list[tuple[str, str]]:
+        return [("yes", "Open"), ("no", "Over")]
+
+
+class HasMoneyLeft(IsOpen):
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(is_over=self.value() == "no") if self.value() else queryset
+
+
+@admin.register(UnexplainedPayment)
+class UnexplainedPaymentAdmin(ReadOnlyAdmin):
+    """Payments of no deposit, those of which something is left first."""
+
+    list_display = ["intent_id", "left", "received", "returned", "resolved", "arrived_at"]
+    list_filter = [HasMoneyLeft]
+    search_fields = ["intent_id"]
+    search_help_text = "The processor's id of a payment."
+    fields = ["intent_id", "left", "received", "returned", "resolved", "arrived_at", "named", "decisions"]
+    readonly_fields = ["left", "received", "returned", "resolved", "named", "decisions"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[UnexplainedPayment]:
+        payments = UnexplainedPayment.objects.with_left()
+        return payments.annotate(is_over=Q(left=0)).order_by("is_over", "-pk")
+
+    @admin.display(description="Left in suspense", ordering="left")
+    def left(self, payment: UnexplainedPayment) -> str:
+        return dollars(payment.left_cents)
+
+    @admin.display(description="Received", ordering="received_cents")
+    def received(self, payment: UnexplainedPayment) -> str:
+        return dollars(payment.received_cents)
+
+    @admin.display(description="Gone back", ordering="returned_cents")
+    def returned(self, payment: UnexplainedPayment) -> str:
+        return dollars(payment.returned_cents)
+
+    @admin.display(description="Given to members", ordering="resolved_cents")
+    def resolved(self, payment: UnexplainedPayment) -> str:
+        return dollars(payment.resolved_cents)
+
+    @admin.display(description="Deposit the processor names")
+    def named(self, payment: UnexplainedPayment) -> str:
+        return payment.deposit.public_id if payment.deposit else "none"
+
+    @admin.display(description="What was asked and decided")
+    def decisions(self, payment: UnexplainedPayment) -> str:
+        asked = payment.resolutions.select_related("member").order_by("-pk")
+        lines = ((f"{one.made_at:%Y-%m-%d}", one.sentence, one.get_state_display()) for one in asked)
+        return format_html_join("", "{}: {} {}<br>", lines) or "Nothing yet."
+
+
+@admin.register(Resolution)
+class ResolutionAdmin(ReadOnlyAdmin):
+    """What is asked for unexplained payments, what waits for a second person first."""
+
+    list_display = ["public_id", "sentence", "stands", "asked_by", "made_at", "decided_by", "decided_at"]
+    list_filter = ["state"]
+    list_select_related = ["payment", "member", "maker", "checker"]
+    ordering = [Case(When(state="asked", then=0), default=1), "-pk"]
+    search_fields = ["public_id", "payment__intent_id", "member__handle", "member__public_id"]
+    search_help_text = "Handle or public id of a member, the processor's id of a payment."
+    fields = [
+        *("public_id", "sentence", "stands", "reason", "asked_by", "made_at", "decided_by", "decided_at", "answer"),
+        *("carried_out_at", "problem"),
+    ]
+    readonly_fields = ["sentence", "stands", "asked_by", "decided_by"]
+
+    @admin.display(description="What for")
+    def sentence(self, resolution: Resolution) -> str:
+        return resolution.sentence
+
+    @admin.display(description="State", ordering="state")
+    def stands(self, resolution: Resolution) -> str:
+        if resolution.state == Resolution.State.APPROVED and not resolution.carried_out_at:
+            return "Approved, refused by the processor" if resolution.problem else "Approved, under way"
+        return resolution.get_state_display()
+
+    @admin.display(description="Asked by")
+    def asked_by(self, resolution: Resolution) -> str:
+        return resolution.maker.handle
+
+    @admin.display(description="Decided by")
+    def decided_by(self, resolution: Resolution) -> str:
+        return resolution.checker.handle if resolution.checker else "nobody yet"
+
+
+def _cents(cents: int | None) -> str:
+    return "not known yet" if cents is None else dollars(cents)
+
+
+@admin.register(Reconciliation)
+class ReconciliationAdmin(ReadOnlyAdmin):
+    """Each comparison of the processor's balance with our books, with what it found."""
+
+    list_display = ["started_at", "state", "difference", "found", "matched", "waiting", "ended_at"]
+    list_filter = ["state"]
+    ordering = ["-pk"]
+    fields = [
+        *("state", "problem", "started_at", "ended_at", "since", "theirs", "ours", "on_its_way", "difference"),
+        *("matched", "waiting", "findings"),
+    ]
+    readonly_fields = ["theirs", "ours", "on_its_way", "difference", "findings"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Reconciliation]:
+        of_it = ReconciliationFinding.objects.filter(first_run__lte=OuterRef("pk"), last_run__gte=OuterRef("pk"))
+        counted = of_it.order_by().values(all=Value(1)).annotate(n=Count("pk")).values("n")
+        return super().get_queryset(request).annotate(found=Coalesce(Subquery(counted), 0))
+
+    @admin.display(description="Balance at the processor")
+    def theirs(self, run: Reconciliation) -> str:
+        return _cents(run.processor_cents)
+
+    @admin.display(description="Balance in our books")
+    def ours(self, run: Reconciliation) -> str:
+        return _cents(run.books_cents)
+
+    @admin.display(description="On its way from one to the other")
+    def on_its_way(self, run: Reconciliation) -> str:
+        return dollars(run.waiting_cents)
+
+    @admin.display(description="Difference", ordering="difference_cents")
+    def difference(self, run: Reconciliation) -> str:
+        return _cents(run.difference_cents)
+
+    @admin.display(description="Findings")
+    def found(self, run: Any) -> int:
+        return run.found
+
+    @admin.display(description="What differs")
+    def findings(self, run: Reconciliation) -> str:
+        if run.state != Reconciliation.State.DONE:
+            return "Not known yet."
+        found = ReconciliationFinding.objects.of_run(run).order_by("happened_at", "pk")
+        lines = (
+            (str(one), one.theirs, f" ({one.processor_id})" if one.processor_id else "", one.ours) for one in found
+        )
+        return format_html_join("", "{}: {} at the processor{}, {} in our books<br>", lines) or "Nothing."
+
+
+class IsFound(IsOpen):
+    def queryset(
+        self, request: HttpRequest, queryset: QuerySet[ReconciliationFinding]
+    ) -> QuerySet[ReconciliationFinding]:
+        return queryset.filter(closed_at__isnull=self.value() == "yes") if self.value() else queryset
+
+
+@admin.register(ReconciliationFinding)
+class ReconciliationFindingAdmin(ReadOnlyAdmin):
+    """Differences between the processor and our books, open ones first."""
+
+    list_display = ["kind", "reference", "theirs", "ours", "happened_at", "last_seen", "closed_at"]
+    list_filter = [IsFound, "kind"]
+    ordering = [F("closed_at").desc(nulls_first=True), "-pk"]
+    search_fields = ["processor_id", "reference"]
+    search_help_text = "The processor's id of a movement, a payment, a refund, a dispute or a payout."
+    fields = [
+        *("kind", "reference", "processor_id", "theirs", "ours", "happened_at", "first_seen", "last_seen", "closed_at"),
+    ]
+    readonly_fields = ["theirs", "ours"]
+
+    @admin.display(description="At the processor")
+    def theirs(self, finding: ReconciliationFinding) -> str:
+        return finding.theirs
+
+    @admin.display(description="In our books")
+    def ours(self, finding: ReconciliationFinding) -> str:
+        return finding.ours

@@ -28,7 +28,9 @@ from marketplace.purchases.calls import log_call, note_dnc_check, plan_call
 from marketplace.purchases.notes import add_note
 from marketplace.purchases.services import Wanted, buy_lead, buy_leads
 from marketplace.wallet import deposits
-from marketplace.wallet.models import Deposit, Dispute, Refund
+from marketplace.wallet.models import (
+    Deposit, Dispute, Reconciliation, ReconciliationFinding, Refund, Resolution, UnexplainedPayment,
+)
 from tests.factors import Passkey, give_app
 from tests.people import make_member, session_of
 from tests.stock import make_lead
@@ -102,6 +104,18 @@ Dispute.objects.create(
     processor_id="du_1", deposit=refunded, buyer=alice, amount_cents=3_000, state="won", is_open=False, seen_at=now
 )
 opened, _ = deposits.start_deposit(alice, 5_000)
+unexplained = UnexplainedPayment.objects.create(intent_id="pi_nobody", received_cents=9_000, arrived_at=now)
+Resolution.objects.create(
+    payment=unexplained, member=alice, maker=demo("charlie"), reason="The bank names her.", amount_cents=9_000
+)
+run = Reconciliation.objects.create(
+    state="done", since=now, read_until=now, started_at=now, ended_at=now, claimed_until=now, processor_cents=9_000,
+    books_cents=10_000, difference_cents=-1_000,
+)
+ReconciliationFinding.objects.create(
+    kind="only_books", reference="re_nobody:out", currency="usd", cents_theirs=0, cents_ours=1_000, happened_at=now,
+    first_run=run, last_run=run, first_seen=now, last_seen=now,
+)
 
 charlie, dana = demo("charlie"), demo("dana")
 staff_services.note(charlie, alice, text="Called about a receipt.")

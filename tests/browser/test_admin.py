@@ -14,7 +14,9 @@ from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_K
 from accounts.models import User
 from marketplace.core import clock
 from marketplace.mail.models import OutgoingEmail
-from marketplace.wallet.models import Deposit, Dispute, Refund, StripeEvent
+from marketplace.wallet.models import (
+    Deposit, Dispute, Reconciliation, ReconciliationFinding, Refund, Resolution, StripeEvent, UnexplainedPayment,
+)
 
 now = clock.now()
 wide = User.objects.create_user("wide@example.com", "Maximiliana-Featherstone", email_verified_at=now)
@@ -30,6 +32,22 @@ Dispute.objects.create(
 StripeEvent.objects.create(
     event_id="evt_1Q" + "e" * 22, type="checkout.session.async_payment_succeeded", object_id="cs_live_" + "f" * 58,
     happened_at=now, received_at=now, available_at=now, state="dead", attempts=12, problem="W" * 80,
+)
+payment = UnexplainedPayment.objects.create(
+    intent_id="pi_3Q" + "g" * 22, received_cents=5_000_00, returned_cents=1_00, arrived_at=now
+)
+Resolution.objects.create(
+    payment=payment, member=wide, maker=User.objects.get(email="dana@example.com"), reason="W" * 500,
+    amount_cents=4_999_00,
+)
+run = Reconciliation.objects.create(
+    state="done", since=now, read_until=now, started_at=now, ended_at=now, claimed_until=now, matched=123_456,
+    processor_cents=1_000_000_00, books_cents=1_005_000_00, difference_cents=-5_000_00,
+)
+ReconciliationFinding.objects.create(
+    kind="only_processor", processor_id="txn_3Q" + "h" * 22, reference="du_1Q" + "i" * 22 + ":reinstated",
+    currency="usd", cents_theirs=1_000_000_00, cents_ours=0, happened_at=now, first_run=run, last_run=run,
+    first_seen=now, last_seen=now,
 )
 OutgoingEmail.objects.create(
     user=wide, category="verification", template="accounts/email/verification", key="wide", context="",
@@ -60,7 +78,8 @@ LISTS = [
         *("accounts/user", "leads/lead", "leads/supplier", "leads/vertical", "ledger/account", "ledger/transfer"),
         *("mail/outgoingemail", "policy/acceptance", "policy/policyversion", "purchases/order", "purchases/purchase"),
         *("supply/importbatch", "supply/importrow", "supply/withdrawal"),
-        *("wallet/deposit", "wallet/dispute", "wallet/refund", "wallet/stripeevent"),
+        *("wallet/deposit", "wallet/dispute", "wallet/reconciliation", "wallet/reconciliationfinding"),
+        *("wallet/refund", "wallet/resolution", "wallet/stripeevent", "wallet/unexplainedpayment"),
     )
 ]
 

@@ -5,14 +5,30 @@ from datetime import timedelta
 import pytest
 from django.apps import apps
 from django.contrib import admin
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from marketplace.core import clock
-from marketplace.wallet.models import BillingDetails, Deposit, Dispute, Refund, StripeEvent
+from marketplace.wallet.models import (
+    BillingDetails,
+    Deposit,
+    Dispute,
+    Reconciliation,
+    ReconciliationFinding,
+    Refund,
+    Resolution,
+    StripeEvent,
+    UnexplainedPayment,
+)
+from tests.people import make_bob, make_member
 
 pytestmark = pytest.mark.django_db
-REGISTERED = ["deposit", "refund", "dispute", "stripeevent"]
+REGISTERED = [
+    *("deposit", "refund", "dispute", "stripeevent", "unexplainedpayment", "resolution", "reconciliation"),
+    "reconciliationfinding",
+]
 
 
 @pytest.fixture
@@ -51,7 +67,39 @@ def rows(buyer) -> dict[str, int]:
         attempts=12,
         problem="RuntimeError",
     )
+    payment = UnexplainedPayment.objects.create(intent_id="pi_12", received_cents=1_100, arrived_at=now)
+    resolution = Resolution.objects.create(
+        payment=payment, member=buyer, maker=make_bob(), reason="On the paper 1", amount_cents=1_100
+    )
+    run = Reconciliation.objects.create(
+        state="done",
+        since=now,
+        read_until=now,
+        started_at=now,
+        ended_at=now,
+        claimed_until=now,
+        processor_cents=9_680,
+        books_cents=10_914,
+        difference_cents=-1_234,
+        matched=7,
+    )
+    finding = ReconciliationFinding.objects.create(
+        kind="only_books",
+        reference="re_1:out",
+        currency="usd",
+        cents_theirs=0,
+        cents_ours=1_234,
+        happened_at=now,
+        first_run=run,
+        last_run=run,
+        first_seen=now,
+        last_seen=now,
+    )
     return {
+        "unexplainedpayment": payment.pk,
+        "resolution": resolution.pk,
+        "reconciliation": run.pk,
+        "reconciliationfinding": finding.pk,
         "deposit": deposit.pk,
         "refund": Refund.objects.create(processor_id="re_1", state="pending", **moved).pk,
         "dispute": Dispute.objects.create(processor_id="du_1", state="lost", is_open=False, buyer=buyer, **moved).pk,
@@ -135,3 +183,100 @@ def test_money_is_found_by_member(as_owner, rows, buyer, model):
 def test_searching(as_owner, rows, model):
     response = as_owner.get(reverse(f"admin:wallet_{model}_changelist"), {"q": "1"})
     assert response.status_code == 200
+
+
+def shown(client: Client, model: str, key: int) -> str:
+    return client.get(reverse(f"admin:wallet_{model}_change", args=[key])).content.decode()
+
+
+def test_a_reconciliation_shows_both_balances_and_what_differs(as_owner, rows):
+    for page in (listed(as_owner, "reconciliation"), shown(as_owner, "reconciliation", rows["reconciliation"])):
+        assert "−$12.34" in page
+    for words in ("$96.80", "$109.14", "Only in our books: re_1:out", "$12.34 in our books"):
+        assert words in page
+    assert "Only in our books" in listed(as_owner, "reconciliationfinding")
+
+
+def test_a_reconciliation_under_way_or_sound(as_owner, rows):
+    ReconciliationFinding.objects.all().delete()
+    assert "Nothing." in shown(as_owner, "reconciliation", rows["reconciliation"])
+    now = clock.now()
+    run = Reconciliation.objects.create(since=now, read_until=now, started_at=now, claimed_until=now)
+    page = shown(as_owner, "reconciliation", run.pk)
+    assert "Under way" in page and "Not known yet." in page and "not known yet" in page
+
+
+def test_unexplained_money_with_what_was_asked(as_owner, rows):
+    page = shown(as_owner, "unexplainedpayment", rows["unexplainedpayment"])
+    assert "$11.00" in page
+    assert "Put $11.00 of payment pi_12 on the balance of Alice. Waiting for a second person" in page
+    page = shown(as_owner, "resolution", rows["resolution"])
+    for words in ("On the paper 1", "Bob", "nobody yet"):
+        assert words in page
+
+
+@pytest.mark.parametrize(
+    ("carried_out", "problem", "words"),
+    [
+        (False, "", "Approved, under way"),
+        (False, "refused", "Approved, refused by the processor"),
+        (True, "", ">Approved<"),
+    ],
+)
+def test_how_a_decision_stands(as_owner, owner, rows, carried_out, problem, words):
+    now = clock.now()
+    Resolution.objects.update(
+        state="approved", checker=owner, decided_at=now, problem=problem, carried_out_at=now if carried_out else None
+    )
+    assert words in listed(as_owner, "resolution")
+
+
+def listed_first(client: Client, model: str, **wanted: str) -> list[int]:
+    found = client.get(reverse(f"admin:wallet_{model}_changelist"), wanted).context["cl"]
+    return [row.pk for row in found.result_list]
+
+
+def test_what_is_open_comes_first(as_owner, owner, rows, buyer):
+    now = clock.now()
+    over = UnexplainedPayment.objects.create(intent_id="pi_13", received_cents=5, returned_cents=5, arrived_at=now).pk
+    assert listed_first(as_owner, "unexplainedpayment") == [rows["unexplainedpayment"], over]
+    assert listed_first(as_owner, "unexplainedpayment", open="yes") == [rows["unexplainedpayment"]]
+    assert listed_first(as_owner, "unexplainedpayment", open="no") == [over]
+    ReconciliationFinding.objects.update(closed_at=now)
+    first = ReconciliationFinding.objects.get()
+    first.pk, first.reference, first.closed_at = None, "re_2:out", None
+    first.save()
+    assert listed_first(as_owner, "reconciliationfinding") == [first.pk, rows["reconciliationfinding"]]
+    assert listed_first(as_owner, "reconciliationfinding", open="yes") == [first.pk]
+    assert listed_first(as_owner, "reconciliationfinding", open="no") == [rows["reconciliationfinding"]]
+    decided = Resolution.objects.create(
+        payment_id=over,
+        maker=make_member("Marta"),
+        reason="-",
+        amount_cents=5,
+        state="declined",
+        checker=owner,
+        decided_at=now,
+    )
+    assert listed_first(as_owner, "resolution") == [rows["resolution"], decided.pk]
+
+
+@pytest.mark.parametrize("model", ["unexplainedpayment", "resolution", "reconciliation", "reconciliationfinding"])
+def test_as_many_queries_for_many_rows(as_owner, rows, model):
+    def queries() -> int:
+        with CaptureQueriesContext(connection) as captured:
+            listed(as_owner, model)
+        return len(captured)
+
+    queries()
+    few = queries()
+    now = clock.now()
+    for number in range(5):
+        payment = UnexplainedPayment.objects.create(intent_id=f"pi_x{number}", received_cents=1, arrived_at=now)
+        Resolution.objects.create(payment=payment, maker=make_member(f"M{number}"), reason="-", amount_cents=1)
+        run, finding = Reconciliation.objects.first(), ReconciliationFinding.objects.first()
+        run.pk = None
+        run.save()
+        finding.pk, finding.reference, finding.last_run = None, f"re_x{number}:out", run
+        finding.save()
+    assert queries() == few
