@@ -74,3 +74,18 @@ class ReadOnlyAdmin(ForgivingLists):
         names = (one[0] if isinstance(one, tuple) else one for one in self.list_filter)
         filters = {getattr(name, "parameter_name", name) for name in names}
         return lookup.partition("__")[0] in filters and super().lookup_allowed(lookup, value, request)
+
+
+class TwoPeopleAdmin(ReadOnlyAdmin):
+    """What one person asked for and another decides; done on the pages of the staff room."""
+
+    list_select_related = ["maker", "checker"]
+    ordering = ["-pk"]
+
+    @admin.display(description="Asked for by", ordering="maker__handle")
+    def asked_by(self, row: Any) -> str:
+        return str(row.maker.handle)
+
+    @admin.display(description="Decided by", ordering="checker__handle")
+    def decided_by(self, row: Any) -> str:
+        return str(row.checker.handle) if row.checker else "nobody yet"

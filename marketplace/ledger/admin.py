@@ -1,6 +1,6 @@
 from django.contrib import admin
 
-from marketplace.core.admin import ReadOnlyAdmin
+from marketplace.core.admin import ReadOnlyAdmin, TwoPeopleAdmin
 from marketplace.core.money import dollars
 
 from .models import Account, Adjustment, Transfer
@@ -61,13 +61,12 @@ class TransferAdmin(ReadOnlyAdmin):
 
 
 @admin.register(Adjustment)
-class AdjustmentAdmin(ReadOnlyAdmin):
+class AdjustmentAdmin(TwoPeopleAdmin):
     """What was asked for and decided; done on the pages of the member and of what waits."""
 
     list_display = ["public_id", "made_at", "member", "kind", "dollars", "state", "asked_by", "decided_by"]
     list_filter = ["state", "kind"]
     list_select_related = ["owner", "maker", "checker"]
-    ordering = ["-pk"]
     search_fields = ["public_id", "owner__handle", "owner__public_id"]
     search_help_text = "Handle or public id of a member, public id of an adjustment."
     fields = ["public_id", "member", "kind", "dollars", "asked_by", "made_at", "reason"]
@@ -81,11 +80,3 @@ class AdjustmentAdmin(ReadOnlyAdmin):
     @admin.display(description="Amount", ordering="amount_cents")
     def dollars(self, adjustment: Adjustment) -> str:
         return dollars(adjustment.amount_cents)
-
-    @admin.display(description="Asked for by", ordering="maker__handle")
-    def asked_by(self, adjustment: Adjustment) -> str:
-        return adjustment.maker.handle
-
-    @admin.display(description="Decided by", ordering="checker__handle")
-    def decided_by(self, adjustment: Adjustment) -> str:
-        return adjustment.checker.handle if adjustment.checker else "–"

@@ -3,7 +3,7 @@ from django.urls import reverse
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
-from marketplace.core.admin import ReadOnlyAdmin
+from marketplace.core.admin import ReadOnlyAdmin, TwoPeopleAdmin
 from marketplace.core.money import dollars
 
 from .models import Credit, Order, Purchase
@@ -69,13 +69,12 @@ class PurchaseAdmin(ReadOnlyAdmin):
 
 
 @admin.register(Credit)
-class CreditAdmin(ReadOnlyAdmin):
+class CreditAdmin(TwoPeopleAdmin):
     """What was given back of which purchase, and why. Asked for on the page of the member, decided where it waits."""
 
     list_display = ["public_id", "made_at", "member", "code", "dollars", "state", "asked_by", "decided_by"]
     list_filter = ["state", "code"]
     list_select_related = ["buyer", "maker", "checker"]
-    ordering = ["-pk"]
     search_fields = ["public_id", "purchase__public_id", "buyer__handle", "buyer__public_id"]
     search_help_text = "Handle or public id of a member, public id of a purchase or a credit."
     fields = ["public_id", "purchase", "member", "code", "dollars", "asked_by", "made_at", "reason"]
@@ -89,11 +88,3 @@ class CreditAdmin(ReadOnlyAdmin):
     @admin.display(description="Amount", ordering="amount_cents")
     def dollars(self, credit: Credit) -> str:
         return dollars(credit.amount_cents)
-
-    @admin.display(description="Asked for by", ordering="maker__handle")
-    def asked_by(self, credit: Credit) -> str:
-        return credit.maker.handle
-
-    @admin.display(description="Decided by", ordering="checker__handle")
-    def decided_by(self, credit: Credit) -> str:
-        return credit.checker.handle if credit.checker else "–"

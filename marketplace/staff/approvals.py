@@ -10,6 +10,8 @@ from marketplace.ledger import adjustments
 from marketplace.ledger.models import Adjustment
 from marketplace.purchases import crediting
 from marketplace.purchases.models import Credit
+from marketplace.wallet import suspense
+from marketplace.wallet.models import Resolution
 from privacy.vault import reveals
 from privacy.vault.models import MoreReveals
 
@@ -50,6 +52,15 @@ SORTS = {
             adjustments.approve,
             adjustments.decline,
             "It is booked, and the member is told by mail.",
+        ),
+        Sort(
+            "resolution",
+            Resolution,
+            ("payment", "member"),
+            suspense.MAY_DECIDE,
+            suspense.approve,
+            suspense.decline,
+            "It is on the member's balance, or on its way back to the card.",
         ),
         Sort(
             "reveals",

@@ -16,7 +16,7 @@ from marketplace.ledger.models import Account, Transfer
 from marketplace.mail.models import OutgoingEmail
 from marketplace.models import CheckRun
 from marketplace.purchases.models import Purchase
-from marketplace.wallet.models import Deposit, Dispute, StripeEvent
+from marketplace.wallet.models import Deposit, Dispute, Reconciliation, ReconciliationFinding, StripeEvent
 
 from .approvals import waiting
 
@@ -62,7 +62,9 @@ def _queues(reader: User) -> Iterator[Figure]:
     if reader.has_perm("ledger.view_account"):
         yield _last_check()
         cents = _suspense()
-        yield Figure("Unexplained money", dollars(cents), _list("ledger_transfer", "?kind__exact=suspense"), cents != 0)
+        yield Figure("Unexplained money", dollars(cents), _list("wallet_unexplainedpayment"), cents != 0)
+    if reader.has_perm("wallet.view_reconciliation"):
+        yield _last_reconciliation()
 
 
 def _oldest_mail() -> Figure:
@@ -82,6 +84,19 @@ def _last_check() -> Figure:
     said = f"{age(last.ended_at)} ago, {last.findings_count} finding{'' if last.findings_count == 1 else 's'}"
     needs_a_look = last.findings_count > 0 or clock.now() - last.ended_at > CHECK_IS_LATE
     return Figure("Last check of the books", said, _list("marketplace_checkrun"), needs_a_look)
+
+
+def _last_reconciliation() -> Figure:
+    """The newest comparison with the card processor that came to its end, and what still differs."""
+    address = _list("wallet_reconciliation")
+    last = Reconciliation.objects.filter(state=Reconciliation.State.DONE).order_by("-ended_at").first()
+    if last is None or last.ended_at is None:
+        return Figure("Last reconciliation", "never", address)
+    still = ReconciliationFinding.objects.open().count()
+    difference = f"difference {dollars(last.difference_cents or 0)}"
+    said = f"{age(last.ended_at)} ago, {difference}, {still} finding{'' if still == 1 else 's'}"
+    is_late = clock.now() - last.ended_at > CHECK_IS_LATE
+    return Figure("Last reconciliation", said, address, is_late or still > 0 or bool(last.difference_cents))
 
 
 def _suspense() -> int:

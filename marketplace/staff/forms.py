@@ -3,6 +3,7 @@
 from typing import Any
 
 from django import forms
+from django.db.models import Q
 
 from accounts.models import User
 from marketplace.core.ids import could_be_id, new_id
@@ -63,7 +64,7 @@ class ReasonForm(forms.Form):
     reason = ReasonField()
 
     def __init__(self, *args: Any, member: User | None = None, **kwargs: Any) -> None:
-        self.member = member
+        self.about = member
         super().__init__(*args, **kwargs)
 
 
@@ -99,8 +100,8 @@ class RolesForm(ReasonForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if self.member is not None:
-            self.initial["roles"] = list(self.member.groups.values_list("name", flat=True))
+        if self.about is not None:
+            self.initial["roles"] = list(self.about.groups.values_list("name", flat=True))
 
 
 class AdjustmentForm(ReasonForm):
@@ -122,6 +123,28 @@ class CreditForm(forms.Form):
         super().__init__(*args, **kwargs)
         left = crediting.left_of(purchase)
         self.initial["cents"] = f"{left // 100}.{left % 100:02d}"
+
+
+class ResolutionForm(ReasonForm):
+    """Whose an unexplained payment is; nobody's goes back to its payer."""
+
+    member = forms.CharField(
+        required=False,
+        max_length=254,
+        help_text="Handle, public id or whole email address of the member whose it is. Empty: it goes back to the card "
+        "it came from.",
+    )
+    field_order = ["member", "reason"]
+
+    def clean_member(self) -> User | None:
+        text = self.cleaned_data["member"].strip()
+        if not text:
+            return None
+        found = User.objects.filter(Q(handle__iexact=text) | Q(public_id=text) | Q(email=text.lower()))
+        member = found.filter(email_verified_at__isnull=False).first()
+        if member is None:
+            raise forms.ValidationError("No member who proved their email is called so.")
+        return member
 
 
 class DecisionForm(forms.Form):

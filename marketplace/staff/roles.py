@@ -18,6 +18,7 @@ _SUPPORT = """
     leads.view_lead leads.view_supplier leads.view_vertical
     purchases.view_order purchases.view_purchase purchases.view_credit purchases.add_credit
     wallet.view_deposit wallet.view_refund wallet.view_dispute
+    wallet.view_unexplainedpayment wallet.view_resolution wallet.add_resolution
     mail.view_outgoingemail mail.change_outgoingemail
     policy.view_acceptance policy.view_policyversion
     supply.view_importbatch supply.view_importrow supply.view_withdrawal
@@ -29,6 +30,8 @@ _FINANCE = """
     leads.view_lead
     purchases.view_order purchases.view_purchase purchases.view_credit purchases.add_credit purchases.decide_credit
     wallet.view_deposit wallet.view_refund wallet.view_dispute wallet.view_stripeevent wallet.change_stripeevent
+    wallet.view_unexplainedpayment wallet.view_resolution wallet.add_resolution wallet.decide_resolution
+    wallet.view_reconciliation wallet.view_reconciliationfinding
 """
 _CONTENT = """
     leads.view_lead leads.view_supplier leads.view_vertical

@@ -11,7 +11,7 @@ from accounts.models import User
 from marketplace.leads.models import Lead
 from marketplace.mail.models import OutgoingEmail
 from marketplace.purchases.models import Order, Purchase
-from marketplace.wallet.models import Deposit, Dispute, Refund, StripeEvent
+from marketplace.wallet.models import Deposit, Dispute, Refund, StripeEvent, UnexplainedPayment
 
 AT_MOST = 20
 
@@ -81,6 +81,12 @@ _PLACES: tuple[tuple[str, Callable[[str], QuerySet], Callable, Callable], ...] =
         lambda t: Deposit.objects.filter(Q(public_id=t) | Q(intent_id=t) | Q(session_id=t)).select_related("buyer"),
         lambda row: f"Deposit {row.public_id} of {row.buyer.handle}",
         _row("wallet_deposit"),
+    ),
+    (
+        "wallet.view_unexplainedpayment",
+        lambda t: UnexplainedPayment.objects.filter(intent_id=t),
+        lambda row: f"Unexplained payment {row.intent_id}",
+        _row("wallet_unexplainedpayment"),
     ),
     (
         "wallet.view_refund",

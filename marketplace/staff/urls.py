@@ -32,5 +32,6 @@ def pages(site: AdminSite) -> list[URLPattern]:
         page("members/<str:public_id>/view/", viewing.view_as_buyer, "view_as_buyer"),
         page("viewing/end/", viewing.stop_viewing, "stop_viewing"),
         page("leads/<str:public_id>/reveal/", reveals.reveal_lead, "reveal_lead"),
+        page("payments/<str:intent_id>/settle/", money.ask_resolution, "ask_resolution"),
         page("purchases/<str:public_id>/credit/", money.ask_credit, "ask_credit"),
     ]

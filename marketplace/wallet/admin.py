@@ -6,7 +6,7 @@ from django.db.models.functions import Coalesce
 from django.http import HttpRequest
 from django.utils.html import format_html_join
 
-from marketplace.core.admin import InWords, ReadOnlyAdmin, in_words
+from marketplace.core.admin import InWords, ReadOnlyAdmin, TwoPeopleAdmin, in_words
 from marketplace.core.money import dollars
 
 from . import inbox
@@ -170,7 +170,7 @@ class UnexplainedPaymentAdmin(ReadOnlyAdmin):
 
 
 @admin.register(Resolution)
-class ResolutionAdmin(ReadOnlyAdmin):
+class ResolutionAdmin(TwoPeopleAdmin):
     """What is asked for unexplained payments, what waits for a second person first."""
 
     list_display = ["public_id", "sentence", "stands", "asked_by", "made_at", "decided_by", "decided_at"]
@@ -194,14 +194,6 @@ class ResolutionAdmin(ReadOnlyAdmin):
         if resolution.state == Resolution.State.APPROVED and not resolution.carried_out_at:
             return "Approved, refused by the processor" if resolution.problem else "Approved, under way"
         return resolution.get_state_display()
-
-    @admin.display(description="Asked by")
-    def asked_by(self, resolution: Resolution) -> str:
-        return resolution.maker.handle
-
-    @admin.display(description="Decided by")
-    def decided_by(self, resolution: Resolution) -> str:
-        return resolution.checker.handle if resolution.checker else "nobody yet"
 
 
 def _cents(cents: int | None) -> str:

@@ -8,6 +8,7 @@ from django.db.models import F, QuerySet
 
 from accounts.models import User
 from marketplace.core import clock, logs, wake
+from marketplace.core.cards import mask_cards
 from marketplace.core.refusals import Refusal
 from marketplace.core.transactions import in_transaction
 from marketplace.core.two_people import SamePerson, decide
@@ -124,7 +125,7 @@ def _require(staff: User, permission: str) -> None:
 def _words(text: str) -> str:
     if not text.strip():
         raise SayWhy
-    return text.strip()
+    return mask_cards(text.strip())
 
 
 def _decide(checker: User, resolution: Resolution, state: Resolution.State, *, answer: str = "") -> None:

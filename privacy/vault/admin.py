@@ -1,6 +1,6 @@
 from django.contrib import admin
 
-from marketplace.core.admin import ReadOnlyAdmin
+from marketplace.core.admin import ReadOnlyAdmin, TwoPeopleAdmin
 
 from .models import MoreReveals, Reveal
 
@@ -24,20 +24,10 @@ class RevealAdmin(ReadOnlyAdmin):
 
 
 @admin.register(MoreReveals)
-class MoreRevealsAdmin(ReadOnlyAdmin):
+class MoreRevealsAdmin(TwoPeopleAdmin):
     """Leave to look at more people than one may alone."""
 
-    list_display = ["public_id", "made_at", "who", "state", "allowed_by", "decided_at"]
+    list_display = ["public_id", "made_at", "asked_by", "state", "decided_by", "decided_at"]
     list_filter = ["state"]
-    list_select_related = ["maker", "checker"]
-    ordering = ["-pk"]
-    fields = ["public_id", "who", "made_at", "reason", "state", "allowed_by", "decided_at", "answer"]
-    readonly_fields = ["who", "allowed_by"]
-
-    @admin.display(description="Who", ordering="maker__handle")
-    def who(self, request: MoreReveals) -> str:
-        return request.maker.handle
-
-    @admin.display(description="Decided by", ordering="checker__handle")
-    def allowed_by(self, request: MoreReveals) -> str:
-        return request.checker.handle if request.checker else "–"
+    fields = ["public_id", "asked_by", "made_at", "reason", "state", "decided_by", "decided_at", "answer"]
+    readonly_fields = ["asked_by", "decided_by"]

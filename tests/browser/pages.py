@@ -27,7 +27,8 @@ from marketplace.staff import services as staff_services
 from marketplace.purchases.calls import log_call, note_dnc_check, plan_call
 from marketplace.purchases.notes import add_note
 from marketplace.purchases.services import Wanted, buy_lead, buy_leads
-from marketplace.wallet import deposits
+from marketplace.wallet import deposits, suspense
+from marketplace.wallet.gateway import Payment
 from marketplace.wallet.models import (
     Deposit, Dispute, Reconciliation, ReconciliationFinding, Refund, Resolution, UnexplainedPayment,
 )
@@ -125,6 +126,10 @@ adjustment = adjustments.ask(dana, alice, "goodwill", cents=3_00, reason="Sorry.
 declined = crediting.ask(charlie, withdrew, cents=5_00, code="goodwill", reason="Sorry.")
 crediting.decline(dana, declined, answer="A person answered.")
 
+deposits.settle(Payment("pi_nobodys", "succeeded", 12_34, "usd", "", settled=12_34, fee=0))
+odd = UnexplainedPayment.objects.get(intent_id="pi_nobodys")
+resolution = suspense.ask(charlie, odd, member=alice, reason="Hers, says the card processor.")
+
 text = "Your code is\\n\\n1234 5678\\n\\nhttps://leadfair.example/terms/"
 mail = EmailMessage("Your code", text, to=["nora@example.org"])
 get_connection("marketplace.mail.backends.OneFilePerMessage").send_messages([mail])
@@ -140,6 +145,7 @@ answer = {
     "asked": asked.public_id,
     "declined": declined.public_id,
     "adjustment": adjustment.public_id,
+    "resolution": resolution.public_id,
     "purchase": mine.public_id,
     "lead": free.public_id,
     "exclusive": Lead.objects.on_sale().exclusive().latest("id").public_id,
@@ -328,11 +334,12 @@ def task_addresses(facts: dict) -> dict[str, list[str]]:
             f"{people['bob']}allow-buying/", f"{alice}reveal/", f"{alice}view/", credit,
             f"/admin/leads/{facts['lead']}/reveal/", "/admin/reveals/more/",
             "/admin/approvals/", f"/admin/approvals/credit/{facts['asked']}/",
-            f"/admin/approvals/credit/{facts['declined']}/",
+            f"/admin/approvals/credit/{facts['declined']}/", "/admin/payments/pi_nobodys/settle/",
         ],
         "dana": [
             alice, f"{alice}adjust/", f"{alice}note/", credit, "/admin/approvals/",
             f"/admin/approvals/credit/{facts['asked']}/", f"/admin/approvals/adjustment/{facts['adjustment']}/",
+            f"/admin/approvals/resolution/{facts['resolution']}/",
         ],
         "admin": [
             alice, people["charlie"], f"{people['charlie']}roles/", f"{people['tess']}second-factor/",

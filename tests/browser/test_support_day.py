@@ -14,6 +14,8 @@ _CALLERS = """
 from accounts.models import User
 from marketplace.core.ids import new_id
 from marketplace.purchases.services import buy_lead
+from marketplace.wallet import deposits
+from marketplace.wallet.gateway import Payment
 from tests.people import make_member, session_of
 from tests.stock import make_lead
 
@@ -23,6 +25,7 @@ two = make_member({two!r})
 two.email_verified_at = None
 two.save()
 two.emailaddress_set.update(verified=False)
+deposits.settle(Payment("pi_of_{one}", "succeeded", 12_34, "usd", "", settled=12_34, fee=0))
 answer = {{name: session_of(User.objects.get(email=f"{{name}}@example.com")) for name in ("charlie", "dana")}}
 """
 
@@ -99,6 +102,19 @@ def test_a_support_day(stack, open_browser, javascript):
     named(decide)
     decide.get_by_role("button", name="Approve").click()
     expect(decide.get_by_text("the buyer is told by mail")).to_be_visible()
+
+    # Money came in that fits no deposit; the caller paid it.
+    page.goto("/admin/")
+    find(page, f"pi_of_{one}")
+    page.get_by_role("link", name="Settle it").click()
+    page.get_by_label("Member").fill(one)
+    page.get_by_label("Reason").fill("The processor's page of the payment names them.")
+    named(page)
+    page.get_by_role("button", name="Ask for it").click()
+    decide.goto("/admin/approvals/")
+    decide.get_by_role("link", name=re.compile(rf"Decide.*pi_of_{one}")).click()
+    decide.get_by_role("button", name="Approve").click()
+    expect(decide.get_by_text("on the member's balance")).to_be_visible()
 
     # The caller's page says it all, with what was done.
     find(page, one)

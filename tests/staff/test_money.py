@@ -8,6 +8,9 @@ import pytest
 from marketplace.ledger.models import Adjustment
 from marketplace.ledger.services import wallet_of
 from marketplace.purchases.models import Credit
+from marketplace.wallet import deposits
+from marketplace.wallet.gateway import Payment
+from marketplace.wallet.models import Resolution, UnexplainedPayment
 from tests.races.rig import assert_sound
 
 from .conftest import browser_of
@@ -165,3 +168,40 @@ def test_money_asks_for_a_fresh_password(as_sam, sam, fay, alice, purchase, what
     assert "What I typed." in response.text, "given back"
     assert Credit.objects.get().is_waiting
     assert not Adjustment.objects.exists()
+
+
+# --- money of no deposit ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def unexplained(db):
+    deposits.settle(Payment("pi_odd", "succeeded", 1234, "usd", "", settled=1234, fee=0))
+    return UnexplainedPayment.objects.get()
+
+
+def test_unexplained_money_is_settled_by_two(as_sam, as_fay, alice, unexplained):
+    page = as_sam.get(f"/admin/wallet/unexplainedpayment/{unexplained.pk}/change/").text
+    assert "/admin/payments/pi_odd/settle/" in page
+    page = as_sam.post("/admin/payments/pi_odd/settle/", {"member": "nobody", "reason": "Hers, says the processor."})
+    assert page.status_code == 422
+    assert "No member who proved their email is called so" in page.text
+    assert 'value="nobody"' in page.text
+    as_sam.post("/admin/payments/pi_odd/settle/", {"member": "alice", "reason": "Hers, says the processor."})
+    again = as_sam.post("/admin/payments/pi_odd/settle/", {"member": "alice", "reason": "Again."})
+    assert again.status_code == 409
+    address = f"{APPROVALS}resolution/{Resolution.objects.get().public_id}/"
+    assert as_sam.post(address, {"decision": "approve"}).status_code == 403
+    assert "Put $12.34 of payment pi_odd on the balance of Alice" in as_fay.get(address).text
+    assert as_fay.post(address, {"decision": "approve"}).status_code == 302
+    assert wallet_of(alice.pk).cash == 101_234
+    assert_sound()
+    assert "Unexplained money" in as_fay.get("/admin/").text
+
+
+def test_nothing_left_to_settle(as_sam, as_fay, alice, unexplained):
+    for member in ("alice@example.com", alice.public_id):
+        as_sam.post("/admin/payments/pi_odd/settle/", {"member": member, "reason": "Hers."})
+    as_fay.post(f"{APPROVALS}resolution/{Resolution.objects.get().public_id}/", {"decision": "approve"})
+    response = as_sam.post("/admin/payments/pi_odd/settle/", {"member": "alice", "reason": "Once more."})
+    assert response.status_code == 409
+    assert "Nothing is left of this payment" in response.text

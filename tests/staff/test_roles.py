@@ -30,7 +30,7 @@ PAGES = {
     "view_as_buyer": {SUPPORT, OWNER},
     "stop_viewing": ALL,
     "ask_adjustment": {FINANCE, OWNER},
-    "ask_credit": {SUPPORT, FINANCE, OWNER},
+    "ask_credit": {SUPPORT, FINANCE, OWNER}, "ask_resolution": {SUPPORT, FINANCE, OWNER},
     "supply_upload": {CONTENT, OWNER}, "supply_uploaded": {CONTENT, OWNER}, "supply_start_import": {CONTENT, OWNER},
     "supply_cancel_upload": {CONTENT, OWNER}, "supply_rejects": {CONTENT, OWNER},
     "supply_withdraw": {CONTENT, OWNER}, "supply_undo_withdrawal": {CONTENT, OWNER},
@@ -51,6 +51,8 @@ LISTS = {
     "vault_reveal": {OWNER}, "vault_morereveals": {OWNER},
     "wallet_deposit": {SUPPORT, FINANCE, OWNER}, "wallet_refund": {SUPPORT, FINANCE, OWNER},
     "wallet_dispute": {SUPPORT, FINANCE, OWNER}, "wallet_stripeevent": {FINANCE, OWNER},
+    "wallet_unexplainedpayment": {SUPPORT, FINANCE, OWNER}, "wallet_resolution": {SUPPORT, FINANCE, OWNER},
+    "wallet_reconciliation": {FINANCE, OWNER}, "wallet_reconciliationfinding": {FINANCE, OWNER},
 }  # fmt: skip
 # Django's own that only send on: signing in and out, the password, a page of the site.
 ELSEWHERE = {"logout", "password_change", "password_change_done", "autocomplete", "view_on_site", None}

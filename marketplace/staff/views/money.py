@@ -1,21 +1,24 @@
 """Asking for money to be put right. What is asked for waits for a second person."""
 
-from django.contrib import messages
+from functools import partial
+
 from django.http import HttpResponse
-from django.shortcuts import get_object_or_404, redirect
+from django.shortcuts import get_object_or_404
+from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
 from accounts.models import User
 from accounts.staff import recently_confirmed
 from marketplace.core.admin import staff_with
 from marketplace.core.money import dollars
-from marketplace.core.refusals import Refusal
 from marketplace.ledger import adjustments
 from marketplace.purchases import crediting
 from marketplace.purchases.models import Purchase
-from marketplace.staff.forms import AdjustmentForm, CreditForm
+from marketplace.staff.forms import AdjustmentForm, CreditForm, ResolutionForm
+from marketplace.wallet import suspense
+from marketplace.wallet.models import UnexplainedPayment
 
-from .pages import StaffRequest, form_page, write_history
+from .pages import StaffRequest, Words, form_task
 
 WAITS = "It waits for a second person now. Nothing moves before they approve it."
 
@@ -27,23 +30,16 @@ def ask_credit(request: StaffRequest, public_id: str) -> HttpResponse:
     """Give a purchase back, whole or in part."""
     every = Purchase.objects.select_related("buyer", "lead__vertical")
     purchase = get_object_or_404(every, public_id=public_id)
-    form = CreditForm(request.POST or None, purchase=purchase)
     lead, left = purchase.lead, crediting.left_of(purchase)
-    context = {
-        "member": purchase.buyer,
-        "intro": f"{lead.vertical.name}, {lead.city} {lead.state}, lead {lead.public_id}, bought for "
-        f"{dollars(purchase.price_cents)}. {dollars(left)} of it can be given back.",
-        "button": "Ask for the credit",
-    }
-    if request.method != "POST" or not form.is_valid():
-        return form_page(request, "Credit a purchase", form, context)
-    try:
-        crediting.ask(request.user, purchase, **form.cleaned_data)
-    except Refusal as refusal:
-        return form_page(request, "Credit a purchase", form, context, refusal=refusal)
-    write_history(request, purchase, "Asked for a credit.")
-    messages.success(request, WAITS)
-    return redirect("admin:member", purchase.buyer.public_id)
+    intro = (
+        f"{lead.vertical.name}, {lead.city} {lead.state}, lead {lead.public_id}, bought for "
+        f"{dollars(purchase.price_cents)}. {dollars(left)} of it can be given back."
+    )
+    form = CreditForm(request.POST or None, purchase=purchase)
+    words = Words("Credit a purchase", intro, "Ask for the credit", WAITS, purchase.buyer)
+    verb = partial(crediting.ask, request.user, purchase)
+    back = reverse("admin:member", args=[purchase.buyer.public_id])
+    return form_task(request, form, words, verb, subject=purchase, back=back)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -52,18 +48,24 @@ def ask_credit(request: StaffRequest, public_id: str) -> HttpResponse:
 def ask_adjustment(request: StaffRequest, public_id: str) -> HttpResponse:
     """Put a member's balance right, or write off what they owe."""
     member = get_object_or_404(User, public_id=public_id)
+    intro = "For what no deposit, purchase or refund explains. What a lead cost is given back from its purchase."
+    words = Words("Adjust the balance", intro, "Ask for it", WAITS, member)
     form = AdjustmentForm(request.POST or None, member=member)
-    context = {
-        "member": member,
-        "intro": "For what no deposit, purchase or refund explains. What a lead cost is given back from its purchase.",
-        "button": "Ask for it",
-    }
-    if request.method != "POST" or not form.is_valid():
-        return form_page(request, "Adjust the balance", form, context)
-    try:
-        adjustments.ask(request.user, member, **form.cleaned_data)
-    except Refusal as refusal:
-        return form_page(request, "Adjust the balance", form, context, refusal=refusal)
-    write_history(request, member, "Asked for an adjustment.")
-    messages.success(request, WAITS)
-    return redirect("admin:member", public_id)
+    verb = partial(adjustments.ask, request.user, member)
+    return form_task(request, form, words, verb, subject=member, back=reverse("admin:member", args=[public_id]))
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@staff_with(suspense.MAY_ASK)
+@recently_confirmed
+def ask_resolution(request: StaffRequest, intent_id: str) -> HttpResponse:
+    """Say whose a payment of no deposit is, or that it goes back."""
+    payment = get_object_or_404(UnexplainedPayment, intent_id=intent_id)
+    intro = (
+        f"{dollars(payment.left_cents)} of payment {payment.intent_id} fit no deposit. Look the payment up at the card "
+        "processor before you say whose it is."
+    )
+    words = Words("Settle unexplained money", intro, "Ask for it", WAITS)
+    form = ResolutionForm(request.POST or None)
+    verb = partial(suspense.ask, request.user, payment)
+    return form_task(request, form, words, verb, subject=None, back=reverse("admin:approvals"))

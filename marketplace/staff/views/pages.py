@@ -1,13 +1,15 @@
 """How a task page of the admin answers: the page, the history, and a refusal in its own words."""
 
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.db.models import Model
 from django.forms import Form
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 
 from accounts.models import User
 from marketplace.core.refusals import Refusal
@@ -19,21 +21,49 @@ class StaffRequest(HttpRequest):
     user: User
 
 
+@dataclass(frozen=True)
+class Words:
+    """What a page with one form says: its title, what the form is for, its button, and the sentence once it is done.
+    ``member`` is whom it is about, ``more`` whether to offer that somebody else allows more."""
+
+    title: str
+    intro: str
+    button: str
+    done: str = ""
+    member: User | None = None
+    more: bool = field(default=False)
+
+
 def page(request: HttpRequest, name: str, title: str, context: dict[str, Any], *, status: int = 200) -> HttpResponse:
     """``admin/staff/<name>.html`` inside the admin."""
     whole = admin.site.each_context(request) | {"title": title} | context
     return render(request, f"admin/staff/{name}.html", whole, status=status)
 
 
-def form_page(
-    request: HttpRequest, title: str, form: Form, context: dict[str, Any], *, refusal: Refusal | None = None
-) -> HttpResponse:
+def form_page(request: HttpRequest, form: Form, words: Words, *, refusal: Refusal | None = None) -> HttpResponse:
     """A page with one form: 422 with every field kept for mistakes, the refusal's status and sentence for a refusal."""
     status = refusal.status if refusal else 422 if form.errors else 200
-    response = page(request, "task", title, {"form": form, "refusal": refusal} | context, status=status)
+    context = {"form": form, "refusal": refusal, "words": words, "member": words.member}
+    response = page(request, "task", words.title, context, status=status)
     if refusal and refusal.retry_after is not None:
         response["Retry-After"] = str(refusal.retry_after)
     return response
+
+
+def form_task(
+    request: StaffRequest, form: Form, words: Words, verb: Callable[..., Any], *, subject: Model | None, back: str
+) -> HttpResponse:
+    """A page with one form whose fields ``verb`` takes: once it is done, that stands in the history of ``subject`` (of
+    what it made, without one) and the address ``back`` is next."""
+    if request.method != "POST" or not form.is_valid():
+        return form_page(request, form, words)
+    try:
+        made = verb(**form.cleaned_data)
+    except Refusal as refusal:
+        return form_page(request, form, words, refusal=refusal)
+    write_history(request, subject or made, words.done)
+    messages.success(request, words.done)
+    return redirect(back)
 
 
 def write_history(request: StaffRequest, row: Model, message: str) -> None:

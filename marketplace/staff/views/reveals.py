@@ -1,12 +1,12 @@
 """Looking at personal details: with a reason, written down before anything is shown, never kept by a browser."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-from django.contrib import messages
-from django.db.models import Model
 from django.http import HttpResponse
-from django.shortcuts import get_object_or_404, redirect
+from django.shortcuts import get_object_or_404
+from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
@@ -22,7 +22,7 @@ from privacy.vault import reveals
 from privacy.vault.models import Reveal
 from privacy.vault.sealing import CannotOpen
 
-from .pages import StaffRequest, form_page, page, write_history
+from .pages import StaffRequest, Words, form_page, form_task, page, write_history
 
 Details = list[tuple[str, str]]
 
@@ -49,28 +49,18 @@ def _reveal(
     request: StaffRequest, about: Reveal.About, subject: Any, named: str, read: Callable[[], Details]
 ) -> HttpResponse:
     form = ReasonForm(request.POST or None)
-    left = reveals.looks_left(request.user)
-    title = f"Details of {named}"
-    context: dict[str, Any] = {
-        "member": subject if about is Reveal.About.MEMBER else None,
-        "intro": f"Who looked, when and why is kept. You can look at {max(left, 0)} more people within this hour.",
-        "button": "Show the details",
-        "more": left <= 0,
-    }
+    left, member = reveals.looks_left(request.user), subject if about is Reveal.About.MEMBER else None
+    intro = f"Who looked, when and why is kept. You can look at {max(left, 0)} more people within this hour."
+    words = Words(f"Details of {named}", intro, "Show the details", "Looked at the details.", member, more=left <= 0)
     if request.method != "POST" or not form.is_valid():
-        return form_page(request, title, form, context)
+        return form_page(request, form, words)
+    reason = form.cleaned_data["reason"]
     try:
-        details = services.reveal(request.user, about, subject.public_id, reason=form.cleaned_data["reason"], read=read)
+        details = services.reveal(request.user, about, subject.public_id, reason=reason, read=read)
     except Refusal as refusal:
-        return form_page(request, title, form, context | {"more": True}, refusal=refusal)
-    return _shown(request, title, subject, details, context)
-
-
-def _shown(
-    request: StaffRequest, title: str, subject: Model, details: Details, context: dict[str, Any]
-) -> HttpResponse:
-    write_history(request, subject, "Looked at the details.")
-    return page(request, "details", title, context | {"details": details})
+        return form_page(request, form, words, refusal=refusal)
+    write_history(request, subject, words.done)
+    return page(request, "details", words.title, {"details": details, "member": member})
 
 
 def _of_member(member: User) -> Details:
@@ -105,11 +95,8 @@ def _of_lead(lead: Lead) -> Details:
 @staff_with("vault.add_morereveals")
 def ask_for_more(request: StaffRequest) -> HttpResponse:
     """Ask somebody else for leave to look at more people within the hour."""
-    form = ReasonForm(request.POST or None)
-    context = {"intro": "Tell whoever decides what you are working on.", "button": "Ask for 50 more"}
-    if request.method != "POST" or not form.is_valid():
-        return form_page(request, "Look at more people", form, context)
-    asked = reveals.ask_for_more(request.user, reason=form.cleaned_data["reason"])
-    write_history(request, asked, "Asked to look at more people.")
-    messages.success(request, "It waits for a second person now.")
-    return redirect("admin:approvals")
+    intro = "Tell whoever decides what you are working on."
+    words = Words("Look at more people", intro, "Ask for 50 more", "It waits for a second person now.")
+    verb = partial(reveals.ask_for_more, request.user)
+    back = reverse("admin:approvals")
+    return form_task(request, ReasonForm(request.POST or None), words, verb, subject=None, back=back)

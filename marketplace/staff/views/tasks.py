@@ -1,22 +1,21 @@
-"""What is done for a member with one form and one verb: notes, codes, addresses, buying, roles."""
+"""What is done for a member with one form and one verb: notes, codes, addresses, buying, second factors, roles."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
-from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import HttpResponse
-from django.shortcuts import get_object_or_404, redirect
+from django.shortcuts import get_object_or_404
+from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
 from accounts.factors import has_second_factor
 from accounts.models import User
-from marketplace.core.refusals import Refusal
 from marketplace.staff import services
 from marketplace.staff.forms import EmailForm, NoteForm, ReasonForm, RolesForm
 
-from .pages import StaffRequest, form_page, write_history
+from .pages import StaffRequest, Words, form_task
 
 
 @dataclass(frozen=True)
@@ -91,13 +90,6 @@ def do_task(request: StaffRequest, public_id: str, *, task: Task) -> HttpRespons
         raise PermissionDenied
     member = get_object_or_404(User, public_id=public_id)
     form = task.form(request.POST or None, member=member)
-    context: dict[str, Any] = {"member": member, "intro": task.intro, "button": task.button}
-    if request.method != "POST" or not form.is_valid():
-        return form_page(request, task.title, form, context)
-    try:
-        task.verb(request.user, member, **form.cleaned_data)
-    except Refusal as refusal:
-        return form_page(request, task.title, form, context, refusal=refusal)
-    write_history(request, member, task.done)
-    messages.success(request, task.done)
-    return redirect("admin:member", public_id)
+    words = Words(task.title, task.intro, task.button, task.done, member)
+    verb = partial(task.verb, request.user, member)
+    return form_task(request, form, words, verb, subject=member, back=reverse("admin:member", args=[public_id]))

@@ -10,7 +10,7 @@ from marketplace.core.admin import staff_with
 from marketplace.staff import services, viewing
 from marketplace.staff.forms import ReasonForm
 
-from .pages import StaffRequest, form_page, write_history
+from .pages import StaffRequest, Words, form_page, write_history
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -18,18 +18,18 @@ from .pages import StaffRequest, form_page, write_history
 def view_as_buyer(request: StaffRequest, public_id: str) -> HttpResponse:
     """Look at the site as this buyer sees it, once it is written down why."""
     member = get_object_or_404(User, public_id=public_id, is_staff=False)
+    intro = (
+        "You see their lists, prices and balance for a quarter of an hour. You can change nothing, contacts stay "
+        "hidden, and it is kept who looked and why."
+    )
+    done = "Looked at the site as this buyer."
+    words = Words("Look as this buyer", intro, "Look as this buyer", done, member)
     form = ReasonForm(request.POST or None)
-    context = {
-        "member": member,
-        "intro": "You see their lists, prices and balance for a quarter of an hour. You can change nothing, contacts "
-        "stay hidden, and it is kept who looked and why.",
-        "button": "Look as this buyer",
-    }
     if request.method != "POST" or not form.is_valid():
-        return form_page(request, "Look as this buyer", form, context)
+        return form_page(request, form, words)
     services.begin_viewing(request.user, member, reason=form.cleaned_data["reason"])
     viewing.begin(request, member)
-    write_history(request, member, "Looked at the site as this buyer.")
+    write_history(request, member, done)
     return redirect("purchases:my_leads")
 
 
