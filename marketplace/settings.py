@@ -371,7 +371,8 @@ else:
 # told of no queue works off both.
 CELERY_TASK_QUEUES = [Queue(name, Exchange(name), name) for name in ("celery", "long")]
 CELERY_TASK_ROUTES = {
-    name: {"queue": "long"} for name in ("purchases.write_exports", "supply.work", "marketplace.check_books")
+    name: {"queue": "long"}
+    for name in ("purchases.write_exports", "supply.work", "marketplace.check_books", "wallet.reconcile")
 }
 CELERY_BEAT_SCHEDULE = {
     "deliver mail": {"task": "mail.deliver_due", "schedule": 5.0, "options": {"expires": 5}},

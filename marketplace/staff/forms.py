@@ -134,7 +134,8 @@ class ResolutionForm(ReasonForm):
         help_text="Handle, public id or whole email address of the member whose it is. Empty: it goes back to the card "
         "it came from.",
     )
-    field_order = ["member", "reason"]
+    key = KeyField()
+    field_order = ["member", "reason", "key"]
 
     def clean_member(self) -> User | None:
         text = self.cleaned_data["member"].strip()

@@ -313,6 +313,14 @@ class Resolution(TwoPeople):
             ),
             models.CheckConstraint(condition=Q(amount_cents__gt=0), name="wallet_resolution_of_something"),
         ]
+        indexes = [
+            models.Index(fields=["made_at"], condition=Q(state="asked"), name="wallet_resolutions_waiting"),
+            models.Index(
+                fields=["id"],
+                condition=Q(state="approved", member=None, carried_out_at=None),
+                name="wallet_to_send_back",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"Resolution {self.public_id}"

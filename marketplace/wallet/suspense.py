@@ -11,7 +11,7 @@ from marketplace.core import clock, logs, wake
 from marketplace.core.cards import mask_cards
 from marketplace.core.refusals import Refusal
 from marketplace.core.transactions import in_transaction
-from marketplace.core.two_people import SamePerson, decide
+from marketplace.core.two_people import SamePerson, ask_once, decide
 from marketplace.ledger import services as ledger
 
 from . import emails, gateway
@@ -57,16 +57,23 @@ class SayWhy(Refusal):
 
 
 @in_transaction
-def ask(staff: User, payment: UnexplainedPayment, *, member: User | None = None, reason: str) -> Resolution:
-    """Ask that all that is left of ``payment`` is given to ``member``, or (None) sent back at the processor.
+def ask(
+    staff: User, payment: UnexplainedPayment, *, member: User | None = None, reason: str, key: str = ""
+) -> Resolution:
+    """Ask that all that is left of ``payment`` is given to ``member``, or (None) sent back at the processor. The same
+    ``key`` again answers with the first request.
 
     Raises:
         PermissionDenied: ``staff`` may not ask.
         SayWhy: no reason.
         SamePerson: it would be given to who asks.
         NothingLeft, AskedAlready, NotTheirs: it cannot be done (again).
+        FormUsed: the key is somebody else's.
     """
     _require(staff, MAY_ASK)
+    asked_before = Resolution.objects.filter(public_id=key, maker=staff).first()
+    if asked_before is not None:
+        return asked_before
     deposit, payment = _locked(payment)
     if member is not None and member.pk == staff.pk:
         raise SamePerson
@@ -75,8 +82,9 @@ def ask(staff: User, payment: UnexplainedPayment, *, member: User | None = None,
     if payment.resolutions.waiting().exists() or _is_on_its_way_back(payment):
         raise AskedAlready
     _require_theirs(deposit, member)
-    resolution = Resolution.objects.create(
-        payment=payment, member=member, maker=staff, reason=_words(reason), amount_cents=payment.left_cents
+    cents = payment.left_cents
+    resolution = ask_once(
+        Resolution, staff, key=key, reason=_words(reason), payment=payment, member=member, amount_cents=cents
     )
     log.info("resolution asked", id=resolution.public_id, by=staff.public_id)
     return resolution

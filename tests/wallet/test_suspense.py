@@ -13,7 +13,8 @@ from django.urls import reverse
 
 from accounts.models import User
 from marketplace.core import clock
-from marketplace.core.two_people import AlreadyDecided, SamePerson, take_back
+from marketplace.core.ids import new_id
+from marketplace.core.two_people import AlreadyDecided, FormUsed, SamePerson, take_back
 from marketplace.ledger import services as ledger
 from marketplace.ledger.models import Transfer
 from marketplace.mail.models import OutgoingEmail
@@ -195,9 +196,8 @@ def test_what_happens_to_it_afterwards_is_the_members(payment, maker, checker, b
     suspense.approve(checker, suspense.ask(maker, payment, member=buyer, reason=WHY))
     refunds.apply_refund(RefundFact("re_1", "pi_9", 1_000, "usd", "succeeded", 1_000))
     disputes.apply_dispute(DisputeFact("du_1", "pi_9", 3_000, "needs_response", 3_000, 1_500, 0))
-    assert (balance(buyer), in_suspense()) == (5_000, 0)
-    assert Dispute.objects.filter(buyer=buyer, is_open=True).exists()
-    assert (Refund.objects.count(), Dispute.objects.count()) == (1, 1)
+    assert (balance(buyer), in_suspense(), Refund.objects.count()) == (5_000, 0, 1)
+    assert Dispute.objects.get(is_open=True).buyer == buyer
     deposits.settle(STRAY)
     assert (balance(buyer), in_suspense()) == (5_000, 0)
 
@@ -308,6 +308,21 @@ def test_one_question_at_a_time(payment, maker, checker, buyer):
     with pytest.raises(AlreadyDecided):
         suspense.approve(checker, again_asked)
     assert balance(buyer) == 0
+
+
+def test_a_form_sent_twice_asks_once(payment, maker, checker, buyer):
+    key = new_id()
+    asked = suspense.ask(maker, payment, member=buyer, reason=WHY, key=key)
+    assert suspense.ask(maker, payment, member=buyer, reason=WHY, key=key) == asked
+    suspense.decline(checker, asked, answer="No")
+    with pytest.raises(FormUsed):
+        suspense.ask(checker, payment, member=buyer, reason=WHY, key=key)
+    assert Resolution.objects.count() == 1
+
+
+def test_no_card_number_is_kept(payment, maker, buyer):
+    asked = suspense.ask(maker, payment, member=buyer, reason="Paid with 4242 4242 4242 4242")
+    assert "4242 4242" not in again(asked).reason
 
 
 def test_the_database_holds_one_question(payment, maker, checker, buyer):
