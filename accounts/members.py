@@ -98,6 +98,13 @@ def _not_sure(request: HttpRequest, *, there: str) -> HttpResponse:
     return render(request, "accounts/not_sure.html", {"text": _typed(request), "there": there}, status=403)
 
 
+def give_back(request: HttpRequest, *, there: str) -> HttpResponse:
+    """What somebody sent to a page that does not open for them now, given back; ``there`` is where to go first."""
+    if request.user.is_authenticated:
+        return _not_sure(request, there=there)
+    return _signed_out(request, text=_typed(request), there=request.get_full_path())
+
+
 def _typed(request: HttpRequest) -> str:
     """What the form said, a line for each field that was filled in; no password."""
     return "\n".join(

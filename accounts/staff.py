@@ -13,11 +13,12 @@ from django.urls import reverse
 from django.utils.http import urlencode
 
 from .factors import has_second_factor
-from .members import confirmed_at, recently_confirmed
+from .members import confirmed_at, give_back, recently_confirmed
 from .services import end_sessions
 
 __all__ = [
     "end_sessions",
+    "give_back",
     "has_second_factor",
     "note_use",
     "passed_second_factor",

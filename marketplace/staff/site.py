@@ -1,16 +1,21 @@
 """The admin's own site: its doors, its first page, and the pages on which staff do something."""
 
+from collections.abc import Callable
+from functools import wraps
 from importlib import import_module
 from typing import Any
 
 from django.contrib import admin
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.http import urlencode
 
-from accounts.staff import note_use, way_in
+from accounts.staff import give_back, note_use, way_in
 from marketplace.core.links import safe_path
+
+View = Callable[..., HttpResponseBase]
 
 
 class StaffSite(admin.AdminSite):
@@ -28,6 +33,20 @@ class StaffSite(admin.AdminSite):
             if request._may_open_admin:  # type: ignore[attr-defined]
                 note_use(request)
         return bool(request._may_open_admin)  # type: ignore[attr-defined]
+
+    def admin_view(self, view: View, cacheable: bool = False) -> Any:
+        """Django's, but what staff sent while their time ran out is given back instead of being lost."""
+        inner = super().admin_view(view, cacheable)
+
+        @wraps(inner)
+        def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+            if request.method == "POST" and not self.has_permission(request):
+                user = request.user
+                if not user.is_authenticated or (user.is_active and user.is_staff):
+                    return give_back(request, there=(user.is_authenticated and way_in(request)) or "")
+            return inner(request, *args, **kwargs)
+
+        return guarded
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Whoever may not open the admin is sent on: to sign in, to set a second factor up or to use it. For members

@@ -164,7 +164,8 @@ def test_strangers_and_members_do_not_get_in(alice, client):
             continue
         for method in ("get", "post"):
             stranger = getattr(client, method)(address)
-            assert stranger.status_code in {302, 404}, (name, address)
+            # What a stranger sends is given back: somebody of our staff may have been signed out while typing.
+            assert stranger.status_code in ({302, 404} if method == "get" else {302, 403, 404}), (name, address)
             if stranger.status_code == 302:
                 assert "/login/" in stranger["Location"]
             assert getattr(member, method)(address, follow=True).status_code == 404, (name, address)

@@ -1,0 +1,77 @@
+"""The doors of the admin: who gets in, who is sent where, and what was typed when the time ran out."""
+
+import time
+
+import pytest
+from allauth.mfa.models import Authenticator
+
+from .conftest import browser_of
+
+pytestmark = pytest.mark.django_db
+
+
+def aged(browser, minutes: int):
+    """The browser, unused for so many minutes."""
+    session = browser.session
+    then = int(time.time()) - 60 * minutes
+    session["account_authentication_methods"] = [{"method": "password", "at": then}]
+    session["signed_in_at"] = session["admin_used_at"] = then
+    session.save()
+    return browser
+
+
+def test_it_works(as_sam):
+    assert as_sam.get("/admin/").status_code == 200
+
+
+def test_strangers_sign_in_where_everybody_does(client):
+    first = client.get("/admin/members/abc/")
+    assert first["Location"] == "/admin/login/?next=/admin/members/abc/"
+    assert client.get(first["Location"])["Location"] == "/accounts/login/?next=%2Fadmin%2Fmembers%2Fabc%2F"
+
+
+@pytest.mark.parametrize(
+    "there", ["//evil.example/", "https://evil.example/", "javascript:alert(1)", "/\\evil.example"]
+)
+def test_nobody_is_sent_elsewhere(client, as_sam, there):
+    assert client.get("/admin/login/", {"next": there})["Location"] == "/accounts/login/?next=%2Fadmin%2F"
+    assert as_sam.get("/admin/login/", {"next": there})["Location"] == "/admin/"
+
+
+def test_without_a_second_factor_it_stays_shut(sam, settings):
+    settings.STAFF_SECOND_FACTOR = True
+    answer = browser_of(sam).get("/admin/", follow=True)
+    assert (
+        answer.redirect_chain[-1][0].startswith("/accounts/second-factor/")
+        or answer.redirect_chain[-1][0] == "/account/"
+    )
+    assert "Leadfair support" not in answer.text
+
+
+def test_who_has_one_must_use_it_even_in_a_demo(sam):
+    Authenticator.objects.create(user=sam, type=Authenticator.Type.TOTP, data={"secret": "sealed"})
+    assert "/accounts/second-factor/confirm/" in browser_of(sam).get("/admin/", follow=True).redirect_chain[-1][0]
+
+
+def test_after_a_break_the_password_is_asked_for(sam, alice):
+    browser = aged(browser_of(sam), 31)
+    assert "/accounts/reauthenticate/" in browser.get("/admin/", follow=True).redirect_chain[-1][0]
+
+
+def test_what_was_typed_meanwhile_is_given_back(sam, alice):
+    browser = aged(browser_of(sam), 31)
+    typed = {"text": "A long note about a long call."}
+    answer = browser.post(f"/admin/members/{alice.public_id}/note/", typed)
+    assert answer.status_code == 403
+    assert typed["text"] in answer.text
+    assert "/accounts/reauthenticate/" in answer.text
+    assert "no-store" in answer["Cache-Control"]
+    browser.logout()
+    answer = browser.post(f"/admin/members/{alice.public_id}/note/", typed)
+    assert answer.status_code == 403
+    assert typed["text"] in answer.text
+
+
+def test_members_get_nothing_back(alice, bob):
+    answer = browser_of(alice).post(f"/admin/members/{bob.public_id}/note/", {"text": "Hello."}, follow=True)
+    assert answer.status_code == 404
