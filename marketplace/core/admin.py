@@ -58,6 +58,7 @@ class ReadOnlyAdmin(ForgivingLists):
 
     actions = None
     list_per_page = 50
+    show_full_result_count = False  # these tables grow without end, and the rows would be counted twice
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

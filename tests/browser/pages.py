@@ -120,7 +120,8 @@ ReconciliationFinding.objects.create(
 
 charlie, dana = demo("charlie"), demo("dana")
 staff_services.note(charlie, alice, text="Called about a receipt.")
-staff_services.stop_buying(charlie, demo("bob"), reason="Orders that look odd.")
+paused = make_member("Pia")
+staff_services.stop_buying(charlie, paused, reason="Orders that look odd.")
 asked = crediting.ask(charlie, mine, cents=5_00, code="bad_number", reason="Rings through.")
 adjustment = adjustments.ask(dana, alice, "goodwill", cents=3_00, reason="Sorry.")
 declined = crediting.ask(charlie, withdrew, cents=5_00, code="goodwill", reason="Sorry.")
@@ -141,7 +142,7 @@ answer = {
         "late": late.session_key,
     },
     "passkey": factors.of(tess).passkeys[1].data["public_id"],
-    "members": {one.handle.lower(): one.public_id for one in (alice, bob, una, owen, tess, charlie)},
+    "members": {one.handle.lower(): one.public_id for one in (alice, paused, una, owen, tess, charlie)},
     "asked": asked.public_id,
     "declined": declined.public_id,
     "adjustment": adjustment.public_id,
@@ -331,7 +332,7 @@ def task_addresses(facts: dict) -> dict[str, list[str]]:
             "/admin/search/", "/admin/search/?q=ali", "/admin/search/?q=nobodyhasthisname",
             f"/admin/search/?q={facts['bought_lead']}",
             *people.values(), f"{alice}note/", f"{una}code/", f"{una}email/", f"{alice}stop-buying/",
-            f"{people['bob']}allow-buying/", f"{alice}reveal/", f"{alice}view/", credit,
+            f"{people['pia']}allow-buying/", f"{alice}reveal/", f"{alice}view/", credit,
             f"/admin/leads/{facts['lead']}/reveal/", "/admin/reveals/more/",
             "/admin/approvals/", f"/admin/approvals/credit/{facts['asked']}/",
             f"/admin/approvals/credit/{facts['declined']}/", "/admin/payments/pi_nobodys/settle/",

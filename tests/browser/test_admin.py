@@ -13,10 +13,15 @@ from django.conf import settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from accounts.models import User
 from marketplace.core import clock
+from marketplace.ledger.models import Adjustment
 from marketplace.mail.models import OutgoingEmail
+from marketplace.models import CheckRun
+from marketplace.purchases.models import Credit, Purchase
+from marketplace.staff.models import Act
 from marketplace.wallet.models import (
     Deposit, Dispute, Reconciliation, ReconciliationFinding, Refund, Resolution, StripeEvent, UnexplainedPayment,
 )
+from privacy.vault.models import MoreReveals, Reveal
 
 now = clock.now()
 wide = User.objects.create_user("wide@example.com", "Maximiliana-Featherstone", email_verified_at=now)
@@ -54,7 +59,17 @@ OutgoingEmail.objects.create(
     state="sent", attempts=12, problem="server away: SMTPRecipientsRefused 550 and some more words that fill it up",
     available_at=now, created_at=now, sent_at=now,
 )
-owner = User.objects.get(email="admin@example.com")
+dana, owner = User.objects.get(email="dana@example.com"), User.objects.get(email="admin@example.com")
+asked = {"maker": dana, "reason": "W" * 500}
+Adjustment.objects.create(owner=wide, kind="goodwill", amount_cents=5_000_00, **asked)
+sold = Purchase.objects.select_related("buyer").first()
+Credit.objects.create(purchase=sold, buyer=sold.buyer, code="not_as_shown", amount_cents=sold.price_cents, **asked)
+MoreReveals.objects.create(**asked)
+Act.objects.create(member=wide, staff=dana, kind="note", text="Some words, many times over. " * 60, made_at=now)
+Reveal.objects.create(staff=dana, about="member", subject_id=wide.public_id, reason="W" * 500, revealed_at=now)
+CheckRun.objects.create(
+    what="watch", started_at=now, ended_at=now, findings_count=123, first_findings=["W" * 200] * 20
+)
 session = import_module(settings.SESSION_ENGINE).SessionStore()
 session[SESSION_KEY] = str(owner.pk)
 session[BACKEND_SESSION_KEY] = settings.AUTHENTICATION_BACKENDS[0]
@@ -75,9 +90,11 @@ def owner(stack) -> str:
 LISTS = [
     f"/admin/{name}/"
     for name in (
-        *("accounts/user", "leads/lead", "leads/supplier", "leads/vertical", "ledger/account", "ledger/transfer"),
-        *("mail/outgoingemail", "policy/acceptance", "policy/policyversion", "purchases/order", "purchases/purchase"),
-        *("supply/importbatch", "supply/importrow", "supply/withdrawal"),
+        *("accounts/user", "leads/lead", "leads/supplier", "leads/vertical"),
+        *("ledger/account", "ledger/adjustment", "ledger/transfer", "mail/outgoingemail", "marketplace/checkrun"),
+        *("policy/acceptance", "policy/policyversion", "purchases/credit", "purchases/order", "purchases/purchase"),
+        *("staff/act", "supply/importbatch", "supply/importrow", "supply/withdrawal"),
+        *("vault/morereveals", "vault/reveal"),
         *("wallet/deposit", "wallet/dispute", "wallet/reconciliation", "wallet/reconciliationfinding"),
         *("wallet/refund", "wallet/resolution", "wallet/stripeevent", "wallet/unexplainedpayment"),
     )

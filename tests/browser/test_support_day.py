@@ -107,7 +107,7 @@ def test_a_support_day(stack, open_browser, javascript):
     page.goto("/admin/")
     find(page, f"pi_of_{one}")
     page.get_by_role("link", name="Settle it").click()
-    page.get_by_label("Member").fill(one)
+    page.get_by_role("textbox", name="Member", exact=True).fill(one)
     page.get_by_label("Reason").fill("The processor's page of the payment names them.")
     named(page)
     page.get_by_role("button", name="Ask for it").click()

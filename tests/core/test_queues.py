@@ -14,6 +14,7 @@ from marketplace import celery_app
         ("purchases.write_exports", "long"),
         ("supply.work", "long"),
         ("marketplace.check_books", "long"),
+        ("wallet.reconcile", "long"),
     ],
 )
 def test_it_works(task, queue):
