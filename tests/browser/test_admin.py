@@ -65,7 +65,7 @@ Adjustment.objects.create(owner=wide, kind="goodwill", amount_cents=5_000_00, **
 sold = Purchase.objects.select_related("buyer").first()
 Credit.objects.create(purchase=sold, buyer=sold.buyer, code="not_as_shown", amount_cents=sold.price_cents, **asked)
 MoreReveals.objects.create(**asked)
-Act.objects.create(member=wide, staff=dana, kind="note", text="Some words, many times over. " * 60, made_at=now)
+Act.objects.create(member=wide, staff=dana, kind="note", text="Some words, many times over. " * 30, made_at=now)
 Reveal.objects.create(staff=dana, about="member", subject_id=wide.public_id, reason="W" * 500, revealed_at=now)
 CheckRun.objects.create(
     what="watch", started_at=now, ended_at=now, findings_count=123, first_findings=["W" * 200] * 20
