@@ -33,19 +33,22 @@ class WrongCode(Refusal):
     message = "Email and code do not match, or the code is too old. Check both, or ask us for a new code."
 
 
+def count_by_support(member: User) -> None:
+    """One more code that support sends ``member``; before the transaction that sends it.
+
+    Raises:
+        TooMany: more than 5 an hour.
+    """
+    throttle("support-code", member.public_id, limit=5, seconds=3600)
+
+
+@in_transaction
 def send_by_support(member: User) -> None:
     """Mail ``member`` a new code; an earlier one no longer works (AL-36: single use).
 
     Raises:
         AlreadyVerified: the email is proved.
-        TooMany: more than 5 an hour.
     """
-    throttle("support-code", member.public_id, limit=5, seconds=3600)
-    _send(member)
-
-
-@in_transaction
-def _send(member: User) -> None:
     present = User.objects.select_for_update(no_key=True).get(pk=member.pk)
     if present.is_verified:
         raise AlreadyVerified
