@@ -15,6 +15,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from marketplace.core.refusals import TooMany
+from privacy.vault.reveals import looks_at
 
 from . import codes, pages, resets
 from .factors import has_second_factor
@@ -24,6 +25,7 @@ from .models import User
 from .services import HandleTaken, change_profile
 
 View = Callable[..., HttpResponseBase]
+LOOKS_SHOWN = 20
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -42,7 +44,10 @@ def profile(request: HttpRequest) -> HttpResponse:
             messages.success(request, "Your changes are saved.")
             return redirect("accounts:profile")
     acceptances = member.acceptances.select_related("version").order_by("-id")
-    context = {"form": form, "acceptances": acceptances, "second_factor": has_second_factor(member)}
+    context = {
+        "form": form, "acceptances": acceptances, "second_factor": has_second_factor(member),
+        "looks": looks_at(member)[:LOOKS_SHOWN], "looks_shown": LOOKS_SHOWN,
+    }  # fmt: skip
     return render(request, "accounts/profile.html", context, status=422 if form.errors else 200)
 
 

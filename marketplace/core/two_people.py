@@ -73,42 +73,66 @@ class TwoPeople(models.Model):
     def is_waiting(self) -> bool:
         return self.state == self.State.ASKED
 
+    @property
+    def about_id(self) -> int | None:
+        """The member whom it is about: they do not decide it either."""
+        return None
+
+    def may_be_decided_by(self, reader: Any) -> bool:
+        """Whether it waits, and ``reader`` neither asked for it nor is who it is about."""
+        return self.is_waiting and reader.pk not in (self.maker_id, self.about_id)
+
 
 class FormUsed(Refusal):
     """The key of a form belongs to another request."""
 
-    message = "This form was used already. Nothing was changed; open it anew."
+    message = "This form asked for something else already, which stands. Open it anew to ask for this as well."
 
 
 Asked = TypeVar("Asked", bound=TwoPeople)
 
 
-def ask_once(model: type[Asked], maker: Any, *, key: str, reason: str, **fields: Any) -> Asked:
-    """Write down what ``maker`` asks for. The same ``key`` of theirs again answers with the first request; card numbers
-    in the reason are masked (AL-11).
+def asked_before(model: type[Asked], maker: Any, *, key: str, reason: str, **fields: Any) -> Asked | None:
+    """The request that the form with this ``key`` made before, when it is sent again.
 
     Raises:
-        FormUsed: the key is somebody else's.
+        FormUsed: the key is somebody else's, or what is asked for is something else now.
     """
-    asked = {"reason": mask_cards(reason), **fields}
+    found = model._default_manager.filter(public_id=key).first() if key else None
+    asked = {"maker": maker, "reason": mask_cards(reason), **fields}
+    if found is not None and any(getattr(found, name) != value for name, value in asked.items()):
+        raise FormUsed
+    return found  # type: ignore[return-value]
+
+
+def ask_once(model: type[Asked], maker: Any, *, key: str, reason: str, **fields: Any) -> Asked:
+    """Write down what ``maker`` asks for. The same form sent again answers with the first request; card numbers in the
+    reason are masked (AL-11).
+
+    Raises:
+        FormUsed: see ``asked_before``.
+    """
+    if again := asked_before(model, maker, key=key, reason=reason, **fields):
+        return again
     try:
         with transaction.atomic():
-            found, _ = model._default_manager.get_or_create(public_id=key or new_id(), maker=maker, defaults=asked)
-    except IntegrityError as error:
-        if not key or not model._default_manager.filter(public_id=key).exists():
-            raise
-        raise FormUsed from error
-    return found  # type: ignore[return-value]
+            return model._default_manager.create(  # type: ignore[return-value]
+                public_id=key or new_id(), maker=maker, reason=mask_cards(reason), **fields
+            )
+    except IntegrityError:
+        if again := asked_before(model, maker, key=key, reason=reason, **fields):
+            return again
+        raise
 
 
 def decide(request: TwoPeople, checker: Any, state: TwoPeople.State, *, answer: str = "") -> None:
     """Write the decision of ``checker`` (approved or declined) down. Inside the transaction that carries it out.
 
     Raises:
-        SamePerson: ``checker`` asked for it.
+        SamePerson: ``checker`` asked for it, or it is about them.
         AlreadyDecided: it does not wait any more.
     """
-    if checker.pk == request.maker_id:
+    if checker.pk in (request.maker_id, request.about_id):
         raise SamePerson
     _end(request, state=state, checker=checker, answer=answer)
 

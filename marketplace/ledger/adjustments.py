@@ -20,10 +20,11 @@ class NotThatMuch(Refusal):
 
 def ask(maker: Any, owner: Any, kind: Adjustment.Kind, *, cents: int, reason: str, key: str = "") -> Adjustment:
     """Ask for ``cents`` to be put right for the member ``owner``. Nothing moves before somebody else approves it. The
-    same ``key`` again answers with the first request.
+    same form (``key``) sent again answers with the first request.
 
     Raises:
         SamePerson: it is the maker's own account.
+        FormUsed: the form asked for something else before.
         TypeError, ValueError: ``cents`` is no whole positive number of cents.
     """
     if maker.pk == owner.pk:
@@ -41,8 +42,6 @@ def approve(checker: Any, adjustment: Adjustment) -> None:
         AlreadyDecided: it does not wait any more.
         NotThatMuch: the balance, or the debt, is smaller now; nothing is decided.
     """
-    if checker.pk == adjustment.owner_id:
-        raise SamePerson
     wallet = ledger.lock(adjustment.owner_id)
     decide(adjustment, checker, Adjustment.State.APPROVED)
     _book(adjustment, wallet)

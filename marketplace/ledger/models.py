@@ -162,6 +162,10 @@ class Adjustment(TwoPeople):
         return f"Adjustment {self.public_id}"
 
     @property
+    def about_id(self) -> int:
+        return int(self.owner_id)
+
+    @property
     def sentence(self) -> str:
         """What approving it does."""
         return f"{self.get_kind_display()}: {dollars(self.amount_cents)} for {self.owner.handle}"

@@ -10,7 +10,7 @@ from accounts.models import User
 from marketplace.core.money import dollars, whole_cents
 from marketplace.core.refusals import Refusal
 from marketplace.core.transactions import in_transaction
-from marketplace.core.two_people import SamePerson, ask_once, decide
+from marketplace.core.two_people import SamePerson, ask_once, asked_before, decide
 from marketplace.ledger import services as ledger
 from marketplace.ledger.models import Transfer
 
@@ -31,22 +31,24 @@ class MoreThanPaid(Refusal):
 
 @in_transaction
 def ask(maker: User, purchase: Purchase, *, cents: int, code: Credit.Code, reason: str, key: str = "") -> Credit:
-    """Ask for ``cents`` of a purchase to be given back. Nothing moves before somebody else approves it. The same
-    ``key`` again answers with the first request.
+    """Ask for ``cents`` of a purchase to be given back. Nothing moves before somebody else approves it. The same form
+    (``key``) sent again answers with the first request.
 
     Raises:
         SamePerson: it is the maker's own purchase.
+        FormUsed: the form asked for something else before.
         MoreThanPaid: what was given back, and what waits to be, would pass the price.
         TypeError, ValueError: ``cents`` is no whole positive number of cents.
     """
     if maker.pk == purchase.buyer_id:
         raise SamePerson
-    if key and (again := Credit.objects.filter(public_id=key, maker=maker).first()):
-        return again
-    present = Purchase.objects.select_for_update(no_key=True).get(pk=purchase.pk)
-    if whole_cents(cents) > (left := left_of(present)):
-        raise MoreThanPaid(left)
+    cents = whole_cents(cents)
     fields = {"purchase": purchase, "buyer_id": purchase.buyer_id, "amount_cents": cents, "code": Credit.Code(code)}
+    present = Purchase.objects.select_for_update(no_key=True).get(pk=purchase.pk)
+    if again := asked_before(Credit, maker, key=key, reason=reason, **fields):
+        return again
+    if cents > (left := left_of(present)):
+        raise MoreThanPaid(left)
     return ask_once(Credit, maker, key=key, reason=reason, **fields)
 
 
@@ -66,8 +68,6 @@ def approve(checker: User, credit: Credit) -> None:
         AlreadyDecided: it does not wait any more.
         MoreThanPaid: so much was not paid; nothing is decided.
     """
-    if checker.pk == credit.buyer_id:
-        raise SamePerson
     wallet = ledger.lock(credit.buyer_id)
     decide(credit, checker, Credit.State.APPROVED)
     purchase = Purchase.objects.get(pk=credit.purchase_id)

@@ -487,6 +487,10 @@ class Credit(TwoPeople):
         return f"Credit {self.public_id}"
 
     @property
+    def about_id(self) -> int:
+        return int(self.buyer_id)
+
+    @property
     def sentence(self) -> str:
         """What approving it does."""
         of = f"of {dollars(self.purchase.price_cents)} for lead {self.purchase.lead.public_id}"

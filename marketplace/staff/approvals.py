@@ -91,7 +91,8 @@ def waiting(reader: User) -> list[Waiting]:
     for sort in SORTS.values():
         may_decide = reader.has_perm(sort.permission)
         rows = sort.rows().waiting()
-        for row in rows if may_decide else rows.filter(maker=reader):
-            is_own = row.maker_id == reader.pk
-            found.append(Waiting(sort, row, may_decide and not is_own, is_own))
+        found += [
+            Waiting(sort, row, may_decide and row.may_be_decided_by(reader), row.maker_id == reader.pk)
+            for row in (rows if may_decide else rows.filter(maker=reader))
+        ]
     return sorted(found, key=lambda one: one.row.made_at)

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from django.contrib.auth.models import Group
-from django.db import transaction
 
 from accounts import codes
 from accounts import services as accounts
@@ -46,8 +45,15 @@ def resend_code(staff: User, member: User, *, reason: str) -> None:
     """Send a member a code that confirms their email in any browser.
 
     Raises:
-        AlreadyVerified, TooMany: see ``codes.send_by_support``.
+        AlreadyVerified: there is nothing to prove.
+        TooMany: more than 5 codes an hour.
     """
+    codes.count_by_support(member)
+    _send_code(staff, member, reason)
+
+
+@in_transaction
+def _send_code(staff: User, member: User, reason: str) -> None:
     codes.send_by_support(member)
     _write_down(staff, member, Kind.CODE, reason)
 
@@ -57,12 +63,17 @@ def correct_email(staff: User, member: User, *, email: str, reason: str) -> None
 
     Raises:
         EmailProved, EmailTaken: see ``accounts.correct_email``.
-        TooMany: more than 5 codes an hour.
+        TooMany: more than 5 codes an hour; the address stays as it is.
     """
-    with transaction.atomic():
-        accounts.correct_email(member, email)
-        _write_down(staff, member, Kind.EMAIL, reason)
+    codes.count_by_support(member)
+    _correct_email(staff, member, email, reason)
+
+
+@in_transaction
+def _correct_email(staff: User, member: User, email: str, reason: str) -> None:
+    accounts.correct_email(member, email)
     codes.send_by_support(member)
+    _write_down(staff, member, Kind.EMAIL, reason)
 
 
 @in_transaction

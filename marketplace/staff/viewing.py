@@ -43,6 +43,8 @@ def view_as_buyer(get_response: Callable[[HttpRequest], HttpResponse]) -> Callab
         if buyer is None:
             return get_response(request)
         request.viewing_as = buyer  # type: ignore[attr-defined]
+        if request.path == reverse("account_logout"):  # one's own, and so is the way out
+            return get_response(request)
         if request.method not in {"GET", "HEAD"} or not _is_shown(request.path):
             return _refused(request)
         asked = request.GET.copy()

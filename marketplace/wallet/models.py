@@ -326,6 +326,10 @@ class Resolution(TwoPeople):
         return f"Resolution {self.public_id}"
 
     @property
+    def about_id(self) -> int | None:
+        return None if self.member_id is None else int(self.member_id)
+
+    @property
     def sentence(self) -> str:
         """What happens if it is approved, in one line."""
         money = f"{dollars(self.amount_cents)} of payment {self.payment.intent_id}"

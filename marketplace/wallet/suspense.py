@@ -11,7 +11,7 @@ from marketplace.core import clock, logs, wake
 from marketplace.core.cards import mask_cards
 from marketplace.core.refusals import Refusal
 from marketplace.core.transactions import in_transaction
-from marketplace.core.two_people import SamePerson, ask_once, decide
+from marketplace.core.two_people import SamePerson, ask_once, asked_before, decide
 from marketplace.ledger import services as ledger
 
 from . import emails, gateway
@@ -61,19 +61,19 @@ def ask(
     staff: User, payment: UnexplainedPayment, *, member: User | None = None, reason: str, key: str = ""
 ) -> Resolution:
     """Ask that all that is left of ``payment`` is given to ``member``, or (None) sent back at the processor. The same
-    ``key`` again answers with the first request.
+    form (``key``) sent again answers with the first request.
 
     Raises:
         PermissionDenied: ``staff`` may not ask.
         SayWhy: no reason.
         SamePerson: it would be given to who asks.
         NothingLeft, AskedAlready, NotTheirs: it cannot be done (again).
-        FormUsed: the key is somebody else's.
+        FormUsed: the form asked for something else before.
     """
     _require(staff, MAY_ASK)
-    asked_before = Resolution.objects.filter(public_id=key, maker=staff).first()
-    if asked_before is not None:
-        return asked_before
+    reason = _words(reason)
+    if again := asked_before(Resolution, staff, key=key, reason=reason, payment=payment, member=member):
+        return again
     deposit, payment = _locked(payment)
     if member is not None and member.pk == staff.pk:
         raise SamePerson
@@ -82,9 +82,8 @@ def ask(
     if payment.resolutions.waiting().exists() or _is_on_its_way_back(payment):
         raise AskedAlready
     _require_theirs(deposit, member)
-    cents = payment.left_cents
     resolution = ask_once(
-        Resolution, staff, key=key, reason=_words(reason), payment=payment, member=member, amount_cents=cents
+        Resolution, staff, key=key, reason=reason, payment=payment, member=member, amount_cents=payment.left_cents
     )
     log.info("resolution asked", id=resolution.public_id, by=staff.public_id)
     return resolution
@@ -137,8 +136,6 @@ def _words(text: str) -> str:
 
 
 def _decide(checker: User, resolution: Resolution, state: Resolution.State, *, answer: str = "") -> None:
-    if checker.pk == resolution.member_id:
-        raise SamePerson
     decide(resolution, checker, state, answer=answer)
     log.info("resolution decided", id=resolution.public_id, by=checker.public_id, state=str(state))
 

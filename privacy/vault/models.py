@@ -44,6 +44,10 @@ class MoreReveals(TwoPeople):
     class Meta(TwoPeople.Meta):
         verbose_name = verbose_name_plural = "leave for more reveals"
         permissions = [("decide_morereveals", "Can decide whether others may look at more details")]
+        constraints = [
+            *TwoPeople.Meta.constraints,
+            models.UniqueConstraint("maker", condition=Q(state="asked"), name="vault_more_reveals_asked_once"),
+        ]
         indexes = [
             models.Index(
                 fields=["maker", "-decided_at"], condition=Q(state="approved"), name="vault_more_reveals_allowed"

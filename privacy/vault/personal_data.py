@@ -8,6 +8,7 @@ from privacy.declare.data_sets import personal_data
 from privacy.declare.vocabulary import Category, Purpose, Source, Subject
 
 from .models import MoreReveals, Reveal
+from .reveals import looks_at
 
 
 @personal_data(
@@ -29,8 +30,7 @@ class Reveals:
     @staticmethod
     def rows(subject: Any) -> Iterable[Mapping[str, Any]]:
         """Looks at this member, and if they are of our staff their own looks at others, without naming whom."""
-        of_them = Reveal.objects.filter(about=Reveal.About.MEMBER, subject_id=subject.public_id)
-        yield from of_them.values("staff__handle", "reason", "revealed_at")
+        yield from looks_at(subject).values("staff__handle", "reason", "revealed_at")
         yield from Reveal.objects.filter(staff=subject).values("about", "reason", "revealed_at")
         yield from MoreReveals.objects.filter(maker=subject).values("made_at", "reason", "state")
 

@@ -8,7 +8,8 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 from django.contrib.auth import get_user_model
-from django.db import transaction
+from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
 
 from marketplace.core import clock
 from marketplace.core.cards import mask_cards
@@ -57,6 +58,12 @@ def _record(staff: Any, about: Reveal.About, subject_id: str, reason: str) -> No
     )
 
 
+def looks_at(member: Any) -> QuerySet[Reveal]:
+    """The looks of our staff at the details of a member, newest first: the member can read who looked and why."""
+    about = Reveal.objects.filter(about=Reveal.About.MEMBER, subject_id=member.public_id)
+    return about.select_related("staff").order_by("-revealed_at")
+
+
 def looks_left(staff: Any) -> int:
     """How many more people this member of staff may look at now."""
     since = clock.now() - AN_HOUR
@@ -67,8 +74,13 @@ def looks_left(staff: Any) -> int:
 
 def ask_for_more(staff: Any, *, reason: str, key: str = "") -> MoreReveals:
     """Ask for another 50 looks within an hour. Asked again while it waits, it is the same request."""
-    waiting = MoreReveals.objects.waiting().filter(maker=staff).first()
-    return waiting or ask_once(MoreReveals, staff, key=key, reason=reason)
+    waiting = MoreReveals.objects.waiting().filter(maker=staff)
+    try:
+        return waiting.first() or ask_once(MoreReveals, staff, key=key, reason=reason)
+    except IntegrityError:
+        if asked_at_the_same_moment := waiting.first():
+            return asked_at_the_same_moment
+        raise
 
 
 @in_transaction

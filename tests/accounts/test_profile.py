@@ -13,6 +13,7 @@ from accounts.forms import ProfileForm, SignupForm
 from accounts.models import STATES, User
 from accounts.services import change_profile
 from marketplace.core import clock
+from privacy.vault.models import Reveal
 from tests.people import make_alice, make_bob
 
 from .conftest import make_unverified, shown_errors
@@ -234,6 +235,21 @@ def test_who_was_signed_out_meanwhile_gets_back_what_was_typed(client, alice):
     assert not Session.objects.exists(), "it is kept nowhere"
 
 
+def test_who_looked_at_ones_details_is_told(as_alice, alice, bob, charlie, django_assert_max_num_queries):
+    assert "Nobody has looked at them." in as_alice.get(PROFILE).text
+    looks = [("member", alice, f"Calls about receipt {number}.") for number in range(21)]
+    looks += [("member", bob, "Of somebody else."), ("lead", alice, "Of no member.")]
+    Reveal.objects.bulk_create(
+        Reveal(staff=charlie, about=about, subject_id=whom.public_id, reason=reason, revealed_at=clock.now())
+        for about, whom, reason in looks
+    )
+    with django_assert_max_num_queries(7):
+        page = as_alice.get(PROFILE).text
+    assert page.count("Charlie: Calls about receipt") == 20
+    assert "Of somebody else." not in page
+    assert "Of no member." not in page
+
+
 def test_it_is_not_for_caches(as_alice):
     page = as_alice.get(PROFILE)
     assert page["Cache-Control"] == "no-store"
@@ -241,5 +257,5 @@ def test_it_is_not_for_caches(as_alice):
 
 
 def test_few_queries(as_alice, django_assert_max_num_queries):
-    with django_assert_max_num_queries(6):
+    with django_assert_max_num_queries(7):
         as_alice.get(PROFILE)

@@ -48,6 +48,13 @@ def test_nobody_decides_their_own(credit, maker):
     assert Credit.objects.get().is_waiting
 
 
+def test_nobody_decides_what_is_about_them(credit, alice):
+    for state in (State.APPROVED, State.DECLINED):
+        with pytest.raises(SamePerson):
+            decide(credit, alice, state)
+    assert Credit.objects.get().is_waiting
+
+
 def test_what_is_decided_stays_decided(credit, checker, maker):
     decide(credit, checker, State.DECLINED)
     for state in (State.APPROVED, State.DECLINED):

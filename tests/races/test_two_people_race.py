@@ -3,7 +3,7 @@
 import inspect
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 
 from accounts import services as accounts
 from marketplace.core import two_people
@@ -14,7 +14,7 @@ from marketplace.purchases import crediting
 from marketplace.purchases import services as purchases
 from marketplace.purchases.services import buy_lead
 from privacy.vault import reveals
-from privacy.vault.models import Reveal
+from privacy.vault.models import MoreReveals, Reveal
 from tests.people import make_alice, make_member
 from tests.races.rig import assert_sound, race, tally
 from tests.races.test_working_race import careless
@@ -89,6 +89,33 @@ def test_control_without_the_lock_more_looks_get_through(monkeypatch):
     monkeypatch.setattr(reveals, "_record", careless(reveals._record, lock, "pass"))
     with pytest.raises(AssertionError):
         check_looks_are_counted()
+
+
+def check_asked_for_once() -> None:
+    """The same person asks in ten windows at the same moment."""
+    staff = make_member("Charlie", is_staff=True)
+    results = race([lambda: reveals.ask_for_more(staff, reason="A bad file.", key=new_id())] * RACERS)
+    assert tally(results) == {"ok": RACERS}
+    assert len({result.value.pk for result in results}) == 1
+    assert MoreReveals.objects.count() == 1
+
+
+def test_more_looks_are_asked_for_once():
+    check_asked_for_once()
+
+
+@pytest.mark.postgresql
+def test_control_without_the_constraint_they_are_asked_for_again():
+    asked_once = next(one for one in MoreReveals._meta.constraints if one.name == "vault_more_reveals_asked_once")
+    with connection.schema_editor() as editor:
+        editor.remove_constraint(MoreReveals, asked_once)
+    try:
+        with pytest.raises(AssertionError):
+            check_asked_for_once()
+    finally:
+        MoreReveals.objects.all().delete()
+        with connection.schema_editor() as editor:
+            editor.add_constraint(MoreReveals, asked_once)
 
 
 def test_nobody_buys_once_they_are_stopped():

@@ -41,12 +41,14 @@ def olga(db):
     return make_staff("Olga", "owner")
 
 
-def browser_of(user) -> Client:
-    """Somebody who signed in a moment ago."""
+def browser_of(user, *, minutes_ago: int = 0) -> Client:
+    """Somebody who signed in a moment ago, or so long ago and is at work since."""
     client = Client()
     client.force_login(user)
-    session = client.session
-    session["account_authentication_methods"] = [{"method": "password", "at": time.time()}]
+    session, now = client.session, time.time()
+    session["account_authentication_methods"] = [{"method": "password", "at": now - minutes_ago * 60}]
+    if minutes_ago:
+        session.update({"signed_in_at": int(now) - minutes_ago * 60, "admin_used_at": int(now)})
     session.save()
     return client
 

@@ -2,6 +2,7 @@
 
 import pytest
 from allauth.mfa.models import Authenticator
+from django.db import DatabaseError
 from django.urls import reverse
 
 from accounts.factors import NotForYou
@@ -64,12 +65,18 @@ def test_why_somebody_cannot_buy(as_sam, as_fay, sam, alice):
     assert "Pause buying" not in page
 
 
-def test_what_waits_is_said(as_fay, as_sam, sam, fay, alice, purchase):
+def test_what_waits_is_said(as_fay, as_olga, as_sam, sam, fay, alice, purchase):
     crediting.ask(sam, purchase, cents=400, code="bad_number", reason="Rings through.")
     adjustments.ask(fay, alice, "goodwill", cents=500, reason="Sorry.")
     page = as_fay.get(url(alice)).text
     assert "$4.00 for purchase" in page
     assert "Promotional credit granted: $5.00 for Alice" in page
+    assert page.count('href="/admin/approvals/') == 2
+    page = as_olga.get(url(alice)).text
+    assert page.count('href="/admin/approvals/') == 2
+    page = as_sam.get(url(alice)).text
+    assert page.count('href="/admin/approvals/credit/') == 1, "what Sam asked for"
+    assert page.count('href="/admin/approvals/adjustment/') == 0, "403 for support"
 
 
 def test_each_role_sees_its_part(as_fay, sam, alice, purchase):
@@ -165,6 +172,23 @@ def test_a_code_too_often(as_sam, nora):
     assert response.status_code == 429
     assert int(response["Retry-After"]) > 0
     assert Act.objects.count() == 5
+    response = as_sam.post(url(nora, "email/"), {"email": "nora.right@example.com", "reason": "Mistyped."})
+    assert response.status_code == 429
+    nora.refresh_from_db()
+    assert nora.email == "nora@example.com", "the address stays, as no code could follow"
+
+
+@pytest.mark.parametrize(("address", "fields"), [("code/", {}), ("email/", {"email": "nora.right@example.com"})])
+def test_what_cannot_be_written_down_is_not_done(as_sam, nora, monkeypatch, address, fields):
+    def broken(**_fields):
+        raise DatabaseError("the disk is full")
+
+    monkeypatch.setattr(Act.objects, "create", broken)
+    as_sam.raise_request_exception = False
+    assert as_sam.post(url(nora, address), {"reason": "Never got it."} | fields).status_code == 500
+    nora.refresh_from_db()
+    assert nora.email == "nora@example.com"
+    assert not OutgoingEmail.objects.filter(key__startswith="support-code:").exists()
 
 
 def test_buying_is_paused_and_allowed_again(as_sam, alice, client):
@@ -200,6 +224,18 @@ def test_nobody_changes_their_own_roles(as_olga, olga):
     assert response.status_code == 403
     assert "Somebody else has to change your roles" in response.text
     assert [group.name for group in olga.groups.all()] == ["owner"]
+
+
+@pytest.mark.parametrize("address", ["roles/", "second-factor/"])
+def test_what_opens_doors_asks_for_a_fresh_password(olga, alice, address):
+    Authenticator.objects.create(user=alice, type=Authenticator.Type.TOTP, data={"secret": "sealed"})
+    browser = browser_of(olga, minutes_ago=16)
+    assert "/accounts/reauthenticate/" in browser.get(url(alice, address))["Location"]
+    response = browser.post(url(alice, address), {"roles": ["support"], "reason": "Starts on Monday."})
+    assert response.status_code == 403
+    assert "Starts on Monday." in response.text, "given back"
+    assert Authenticator.objects.exists()
+    assert not Act.objects.exists()
 
 
 def test_no_role_of_ones_own_making(as_olga, alice):

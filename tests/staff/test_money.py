@@ -1,17 +1,20 @@
 """Money put right by two people, from the row of a purchase to the buyer's balance."""
 
 import re
-import time
 
 import pytest
 
+from marketplace.core.ids import new_id
 from marketplace.ledger.models import Adjustment
 from marketplace.ledger.services import wallet_of
 from marketplace.purchases.models import Credit
+from marketplace.purchases.services import buy_lead
 from marketplace.wallet import deposits
 from marketplace.wallet.gateway import Payment
 from marketplace.wallet.models import Resolution, UnexplainedPayment
+from tests.people import give
 from tests.races.rig import assert_sound
+from tests.stock import make_lead
 
 from .conftest import browser_of
 
@@ -53,6 +56,18 @@ def test_pressed_twice_it_is_asked_for_once(as_sam, purchase):
     for _ in range(2):
         assert as_sam.post(credit_url(purchase), fields).status_code == 302
     assert Credit.objects.count() == 1
+
+
+@pytest.mark.parametrize("changes", [{"cents": "3.00"}, {"code": "goodwill"}, {"reason": "Another one."}])
+def test_the_form_sent_again_with_something_else_says_so(as_sam, purchase, changes):
+    """Back, changed, pressed: it does not look as if the change was asked for."""
+    fields = fields_of(as_sam.get(credit_url(purchase)))
+    as_sam.post(credit_url(purchase), fields)
+    response = as_sam.post(credit_url(purchase), fields | changes)
+    assert response.status_code == 409
+    assert "This form asked for something else already" in response.text
+    assert f'value="{(fields | changes)["cents"]}"' in response.text
+    assert Credit.objects.get().amount_cents == 400
 
 
 def test_the_key_of_another_changes_nothing(as_sam, as_fay, purchase):
@@ -127,6 +142,28 @@ def test_declined_with_a_reason(as_sam, as_fay, purchase):
     assert "A person answered." in as_sam.get(address).text
 
 
+@pytest.mark.parametrize("decision", ["approve", "decline"])
+@pytest.mark.parametrize("what", ["credit", "adjustment"])
+def test_nobody_decides_what_is_about_them(as_sam, as_fay, as_olga, fay, what, decision):
+    """Fay of finance buys leads herself: what is asked for her sake is not for her to decide, nor on her list."""
+    if what == "credit":
+        give(fay, 10_000)
+        own = buy_lead(fay, make_lead(price_cents=1000), price_seen=1000, key=new_id())
+        as_sam.post(credit_url(own), fields_of(as_sam.get(credit_url(own))))
+    else:
+        asked = {"kind": "goodwill", "cents": "5.00", "reason": "Sorry."}
+        as_olga.post(f"/admin/members/{fay.public_id}/adjust/", asked)
+    row = (Credit if what == "credit" else Adjustment).objects.get()
+    address = f"{APPROVALS}{what}/{row.public_id}/"
+    assert "Decide" not in as_fay.get(APPROVALS).text
+    assert "It is about you: somebody else has to decide." in as_fay.get(address).text
+    response = as_fay.post(address, {"decision": decision, "answer": "No."})
+    assert response.status_code == 403
+    assert "Somebody else has to decide" in response.text
+    row.refresh_from_db()
+    assert row.is_waiting
+
+
 def test_an_adjustment_goes_the_same_way(as_fay, as_olga, alice):
     address = f"/admin/members/{alice.public_id}/adjust/"
     assert as_fay.get(address).status_code == 200
@@ -150,12 +187,7 @@ def test_unknown_requests(as_fay):
 @pytest.mark.parametrize("what", ["credit", "adjust", "approve"])
 def test_money_asks_for_a_fresh_password(as_sam, sam, fay, alice, purchase, what):
     as_sam.post(credit_url(purchase), fields_of(as_sam.get(credit_url(purchase))))
-    browser = browser_of(fay)
-    session = browser.session
-    session["account_authentication_methods"] = [{"method": "password", "at": time.time() - 16 * 60}]
-    session["signed_in_at"] = int(time.time()) - 16 * 60
-    session["admin_used_at"] = int(time.time())
-    session.save()
+    browser = browser_of(fay, minutes_ago=16)
     address = {
         "credit": credit_url(purchase),
         "adjust": f"/admin/members/{alice.public_id}/adjust/",
@@ -196,6 +228,17 @@ def test_unexplained_money_is_settled_by_two(as_sam, as_fay, alice, unexplained)
     assert wallet_of(alice.pk).cash == 101_234
     assert_sound()
     assert "Unexplained money" in as_fay.get("/admin/").text
+
+
+def test_a_settled_form_sent_again_for_somebody_else(as_sam, alice, bob, unexplained):
+    address = "/admin/payments/pi_odd/settle/"
+    key = re.search(r'name="key" value="(\w+)"', as_sam.get(address).text)[1]
+    fields = {"key": key, "member": "alice", "reason": "Hers."}
+    assert [as_sam.post(address, fields).status_code for _ in range(2)] == [302, 302]
+    response = as_sam.post(address, fields | {"member": "bob"})
+    assert response.status_code == 409
+    assert "This form asked for something else already" in response.text
+    assert Resolution.objects.get().member == alice
 
 
 def test_nothing_left_to_settle(as_sam, as_fay, alice, unexplained):

@@ -75,7 +75,7 @@ def test_nobody_is_found_by_a_part_of_an_email_or_phone(as_sam, alice, part):
 
 
 def test_nothing_found(as_sam):
-    for text in ("", "   ", "nobody at all", "\0", "x" * 3000, "%", "_", "'", "<script>"):
+    for text in ("", "   ", "nobody at all", "x" * 3000, "%", "_", "'", "<script>"):
         page = found(as_sam, text)
         assert page.status_code == 200, text
         assert "<script>alert" not in page.text

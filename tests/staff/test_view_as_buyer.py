@@ -101,7 +101,7 @@ def test_the_pages_that_are_shown_exist():
     "path",
     [
         "/account/", "/wallet/billing/", "/wallet/statement.csv", "/my-leads/export.csv", "/my-leads/export.xlsx",
-        "/my-leads/call-sheet/", "/searches/", "/accounts/email/", "/accounts/password/change/", "/accounts/logout/",
+        "/my-leads/call-sheet/", "/searches/", "/accounts/email/", "/accounts/password/change/",
         "/my-leads/exports/?format=csv", "/wallet/add/",
     ],
 )  # fmt: skip
@@ -139,6 +139,12 @@ def test_it_ends_by_itself_and_by_a_press(looking, alice, sam):
     assert "You look at the site" in looking.get("/leads/").text
     looking.post("/admin/viewing/end/")
     assert "You look at the site" not in looking.get("/leads/").text
+
+
+def test_signing_out_is_let_through(looking):
+    assert looking.get("/accounts/logout/").status_code == 200
+    assert looking.post("/accounts/logout/").status_code == 302
+    assert "/accounts/login/" in looking.get("/admin/", follow=True).redirect_chain[-1][0]
 
 
 def test_it_ends_with_the_role(looking, sam):

@@ -66,7 +66,7 @@ def _decide(request: StaffRequest, sort: Sort, row: Any, form: DecisionForm) -> 
 def _page(
     request: HttpRequest, sort: Sort, row: Any, form: DecisionForm, *, status: int = 200, refusal: Refusal | None = None
 ) -> HttpResponse:
-    may_decide = row.is_waiting and row.maker_id != request.user.pk and request.user.has_perm(sort.permission)
+    may_decide = row.may_be_decided_by(request.user) and request.user.has_perm(sort.permission)
     context = {
         "sort": sort, "row": row, "form": form, "refusal": refusal, "may_decide": may_decide,
         "may_take_back": row.is_waiting and row.maker_id == request.user.pk,

@@ -14,7 +14,7 @@ LONGEST = 254
 @require_safe
 def search(request: StaffRequest) -> HttpResponse:
     """What the text names; a single hit is opened at once."""
-    text = request.GET.get("q", "").replace("\0", "").strip()[:LONGEST]
+    text = request.GET.get("q", "").strip()[:LONGEST]
     hits = find(text, request.user)
     if len(hits) == 1:
         return redirect(hits[0].address)

@@ -16,7 +16,7 @@ from marketplace.purchases.models import Credit, Purchase
 from marketplace.staff.models import Act
 from marketplace.wallet.models import Deposit
 from marketplace.wallet.statement import deposits_of, in_words
-from privacy.vault.models import Reveal
+from privacy.vault.reveals import looks_at
 
 from .pages import page
 from .tasks import tasks_for
@@ -33,7 +33,7 @@ def member(request: HttpRequest, public_id: str) -> HttpResponse:
     context = {"member": found, "tasks": tasks_for(request.user, found), "roles": found.groups.order_by("name")}  # type: ignore[arg-type]
     context |= _money(request, found) | _work(request, found)
     context["acts"] = Act.objects.filter(member=found).select_related("staff").order_by("-pk")[: 2 * SHOWN]
-    context["looks"] = Reveal.objects.filter(about=Reveal.About.MEMBER, subject_id=public_id).count()
+    context["looks"] = looks_at(found).count()
     return page(request, "member", f"Member {found.handle}", context)
 
 
@@ -43,13 +43,15 @@ def _money(request: HttpRequest, member: User) -> dict[str, Any]:
         return {}
     entries = books.page(member.pk, size=SHOWN).rows
     told = deposits_of(member, entries)
-    return {
+    context = {
         "purse": wallet_of(member.pk),
         "disputed": told.disputed,
         "lines": in_words(entries, told),
         "deposits": Deposit.objects.for_user(member).prefetch_related("refunds", "disputes").order_by("-pk")[:SHOWN],
-        "adjustments": Adjustment.objects.filter(owner=member).select_related("maker").order_by("-pk")[:SHOWN],
     }
+    if request.user.has_perm("ledger.view_adjustment"):
+        context["adjustments"] = Adjustment.objects.waiting().filter(owner=member).select_related("maker", "owner")
+    return context
 
 
 def _work(request: HttpRequest, member: User) -> dict[str, Any]:

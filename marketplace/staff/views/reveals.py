@@ -50,7 +50,8 @@ def _reveal(
 ) -> HttpResponse:
     form = ReasonForm(request.POST or None)
     left, member = reveals.looks_left(request.user), subject if about is Reveal.About.MEMBER else None
-    intro = f"Who looked, when and why is kept. You can look at {max(left, 0)} more people within this hour."
+    read_by = ", and the member can read it" if member else ""
+    intro = f"Who looked, when and why is kept{read_by}. You can look at {max(left, 0)} more people within this hour."
     words = Words(f"Details of {named}", intro, "Show the details", "Looked at the details.", member, more=left <= 0)
     if request.method != "POST" or not form.is_valid():
         return form_page(request, form, words)

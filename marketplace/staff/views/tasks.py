@@ -6,12 +6,14 @@ from functools import partial
 
 from django.core.exceptions import PermissionDenied
 from django.http import HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
 from accounts.factors import has_second_factor
 from accounts.models import User
+from accounts.staff import recently_confirmed
 from marketplace.staff import services
 from marketplace.staff.forms import EmailForm, NoteForm, ReasonForm, RolesForm
 
@@ -21,7 +23,8 @@ from .pages import StaffRequest, Words, form_task
 @dataclass(frozen=True)
 class Task:
     """One thing to do for a member: the last part of its address, who may, the words of its page, and its verb.
-    ``applies`` says whether it makes sense for this member now."""
+    ``applies`` says whether it makes sense for this member now, ``confirmed`` whether the password or factor is asked
+    for again: it opens doors."""
 
     address: str
     permission: str
@@ -32,6 +35,7 @@ class Task:
     verb: Callable[..., None]
     form: type[ReasonForm] = ReasonForm
     applies: Callable[[User], bool] | None = None
+    confirmed: bool = False
 
 
 TASKS = {
@@ -67,12 +71,12 @@ TASKS = {
         "For a member who lost app, passkey and recovery codes. Be sure it is them: whoever has the password gets in "
         "afterwards. They are told by mail and signed out everywhere.",
         "Remove it", "The second factor is removed, and the member is told by mail.", services.remove_factor,
-        applies=has_second_factor,
+        applies=has_second_factor, confirmed=True,
     ),
     "appoint": Task(
         "roles", "staff.appoint", "Change the roles",
         "What somebody of our staff may do. Nobody changes their own roles.", "Save the roles", "The roles are saved.",
-        services.appoint, RolesForm,
+        services.appoint, RolesForm, confirmed=True,
     ),
 }  # fmt: skip
 
@@ -84,10 +88,15 @@ def tasks_for(staff: User, member: User) -> list[tuple[str, Task]]:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-def do_task(request: StaffRequest, public_id: str, *, task: Task) -> HttpResponse:
+def do_task(request: StaffRequest, public_id: str, *, task: Task) -> HttpResponseBase:
     """The page of one task: what it does, why it is done, and then it is done."""
     if not request.user.has_perm(task.permission):
         raise PermissionDenied
+    do = recently_confirmed(_do_task) if task.confirmed else _do_task
+    return do(request, public_id, task=task)
+
+
+def _do_task(request: StaffRequest, public_id: str, *, task: Task) -> HttpResponse:
     member = get_object_or_404(User, public_id=public_id)
     form = task.form(request.POST or None, member=member)
     words = Words(task.title, task.intro, task.button, task.done, member)
