@@ -65,7 +65,7 @@ class ImportBatchAdmin(ReadOnlyAdmin):
             page("uploads/<slug:public_id>/", views.uploaded, "uploaded"),
             page("uploads/<slug:public_id>/start/", views.start_import, "start_import"),
             page("uploads/<slug:public_id>/cancel/", views.cancel_upload, "cancel_upload"),
-            page("<int:batch_id>/rejects.csv", views.rejects, "rejects"),
+            page("<int:batch_id>/rejects/", views.rejects, "rejects"),
             page("<int:batch_id>/withdraw/", views.withdraw, "withdraw"),
             page("<int:batch_id>/undo/", views.undo_withdrawal, "undo_withdrawal"),
             *super().get_urls(),

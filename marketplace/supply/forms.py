@@ -70,3 +70,12 @@ class WithdrawForm(forms.Form):
         help_text="For our own records. Name no person.",
         error_messages={"required": "Say why."},
     )
+
+
+class RejectsForm(forms.Form):
+    reason = forms.CharField(
+        label="Reason",
+        max_length=500,
+        help_text="Kept with who downloaded the file. Name no person.",
+        error_messages={"required": "Say why."},
+    )

@@ -20,7 +20,10 @@ from marketplace.core import clock, logs, wake
 from marketplace.core.csv_export import Cell, csv_lines
 from marketplace.core.ids import new_id
 from marketplace.core.transactions import in_transaction
+from marketplace.emails import Concern, tell_owners
+from privacy.vault import reveals
 from privacy.vault.files import SealedFile
+from privacy.vault.models import Reveal
 from privacy.vault.sealing import CannotOpen
 
 from . import reading, values
@@ -334,6 +337,22 @@ def why_no_rejects(batch: ImportBatch) -> str:
     """What went wrong with the file of its rejects, or ""."""
     told = batch.uploads.exclude(problem="").order_by("-pk")
     return told.values_list("problem", flat=True).first() or ""
+
+
+def download_rejects(staff: User, upload: Upload, batch: ImportBatch, *, reason: str) -> Iterator[bytes]:
+    """The file of rejects for one of our staff: written down first, with the reason, and told to the owners, for many
+    people are in it.
+
+    Raises:
+        TooManyReveals: the looks of this hour are used up; nothing is read.
+        FileRefused: see ``read_rejects``.
+    """
+    parts = reveals.reveal(staff, Reveal.About.FILE, str(batch.pk), reason=reason, read=lambda: read_rejects(upload))
+    rows = batch.total - batch.accepted
+    said = f"{staff.handle} downloaded {rows:,} row{'' if rows == 1 else 's'} of import {batch.pk}, with contacts."
+    advice = "In the admin, Reveals says for what reason. Ask them if you do not know of it."
+    tell_owners(Concern(f"rejects:{batch.pk}:{staff.public_id}", "somebody downloaded many contacts", said, advice))
+    return parts
 
 
 def read_rejects(upload: Upload) -> Iterator[bytes]:

@@ -20,7 +20,7 @@ from marketplace.core.refusals import Refusal
 
 from . import uploads, withdrawals
 from .files import Sealing
-from .forms import ColumnsForm, UploadForm, WithdrawForm
+from .forms import ColumnsForm, RejectsForm, UploadForm, WithdrawForm
 from .models import ImportBatch, Upload, Withdrawal
 from .previews import preview
 from .refusals import FileRefused
@@ -134,19 +134,25 @@ def cancel_upload(request: HttpRequest, public_id: str) -> HttpResponseBase:
     return redirect("admin:supply_importbatch_changelist")
 
 
-@require_safe
+@require_http_methods(["GET", "HEAD", "POST"])
 @staff_with(MAY_IMPORT)
 def rejects(request: StaffRequest, batch_id: int) -> HttpResponseBase:
-    """The rows that did not go on sale, as a file for the supplier, for as long as they are kept."""
+    """The rows that did not go on sale, as a file for the supplier, for as long as they are kept, and for a reason."""
     batch = get_object_or_404(ImportBatch, pk=batch_id)
     found = uploads.rejects_file(batch, clock.now())
     if found is None:
         context = {"batch": batch, "problem": uploads.why_no_rejects(batch)}
         return _page(request, "rejects_gone", "These rows are not kept", context, status=410)
-    parts = uploads.read_rejects(found)
-    if request.method == "GET":
-        left = batch.total - batch.accepted
-        _log(request, batch, f"Downloaded the rows that did not go on sale: {left:,}.")
+    form = RejectsForm(request.POST or None)
+    context = {"batch": batch, "form": form, "number": batch.total - batch.accepted}
+    if not form.is_valid():
+        return _page(request, "rejects", "What did not go on sale", context, status=422 if form.is_bound else 200)
+    try:
+        parts = uploads.download_rejects(request.user, found, batch, reason=form.cleaned_data["reason"])
+    except Refusal as refusal:
+        context["refusal"] = refusal
+        return _page(request, "rejects", "What did not go on sale", context, status=refusal.status)
+    _log(request, batch, f"Downloaded the rows that did not go on sale: {context['number']:,}.")
     return download(parts, filename=f"import-{batch.pk}-not-on-sale.csv", content_type=CONTENT_TYPE)
 
 

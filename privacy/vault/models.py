@@ -12,21 +12,22 @@ from marketplace.core.two_people import TwoPeople
 
 
 class Reveal(models.Model):
-    """One look of one of our staff at the details of one person."""
+    """One look of one of our staff at the details of one person, or at a file of what a supplier sent."""
 
     class About(models.TextChoices):
         MEMBER = "member", "Member"
         LEAD = "lead", "Lead"
+        FILE = "file", "Rows that did not go on sale"
 
     staff = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
     about = models.CharField(max_length=6, choices=About)
-    subject_id = models.CharField("of", max_length=20, help_text="public id of the member or the lead")
+    subject_id = models.CharField("of", max_length=20, help_text="public id of the member or lead, number of the file")
     reason = models.CharField(max_length=500)
     revealed_at = models.DateTimeField()
 
     class Meta:
         constraints = [
-            models.CheckConstraint(condition=Q(about__in=["member", "lead"]), name="vault_reveal_about_known"),
+            models.CheckConstraint(condition=Q(about__in=["member", "lead", "file"]), name="vault_reveal_about_known"),
             models.CheckConstraint(condition=~Q(reason="") & ~Q(subject_id=""), name="vault_reveal_says_why"),
         ]
         indexes = [

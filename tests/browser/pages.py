@@ -120,7 +120,7 @@ ReconciliationFinding.objects.create(
 
 charlie, dana = demo("charlie"), demo("dana")
 staff_services.note(charlie, alice, text="Called about a receipt.")
-paused = make_member("Pia")
+paused = make_member("Hedda")
 staff_services.stop_buying(charlie, paused, reason="Orders that look odd.")
 asked = crediting.ask(charlie, mine, cents=5_00, code="bad_number", reason="Rings through.")
 adjustment = adjustments.ask(dana, alice, "goodwill", cents=3_00, reason="Sorry.")
@@ -332,7 +332,7 @@ def task_addresses(facts: dict) -> dict[str, list[str]]:
             "/admin/search/", "/admin/search/?q=ali", "/admin/search/?q=nobodyhasthisname",
             f"/admin/search/?q={facts['bought_lead']}",
             *people.values(), f"{alice}note/", f"{una}code/", f"{una}email/", f"{alice}stop-buying/",
-            f"{people['pia']}allow-buying/", f"{alice}reveal/", f"{alice}view/", credit,
+            f"{people['hedda']}allow-buying/", f"{alice}reveal/", f"{alice}view/", credit,
             f"/admin/leads/{facts['lead']}/reveal/", "/admin/reveals/more/",
             "/admin/approvals/", f"/admin/approvals/credit/{facts['asked']}/",
             f"/admin/approvals/credit/{facts['declined']}/", "/admin/payments/pi_nobodys/settle/",

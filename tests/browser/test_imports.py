@@ -82,7 +82,7 @@ answer = {
     "paths": [
         "", "upload/", *(f"uploads/{one.public_id}/?still=1" for one in (preview, running, refused)),
         f"{report.pk}/change/", f"{report.pk}/withdraw/", f"{withdrawn.pk}/change/", f"{withdrawn.pk}/undo/",
-        f"{withdrawn.pk}/withdraw/", f"{withdrawn.pk}/rejects.csv", "../withdrawal/",
+        f"{withdrawn.pk}/withdraw/", f"{withdrawn.pk}/rejects/", f"{report.pk}/rejects/", "../withdrawal/",
     ],
     "file": content(row(pets="one cat"), row(phone_1="12")),
 }

@@ -7,19 +7,30 @@ from datetime import timedelta
 
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission
+from django.db import DatabaseError
 from django.urls import reverse
 
 from marketplace.core import clock
+from marketplace.mail.models import OutgoingEmail
+from marketplace.mail.services import deliver_due
 from marketplace.supply.models import Upload
 from marketplace.supply.services import import_file
 from marketplace.supply.tasks import tidy
-from tests.people import make_member
+from privacy.vault import reveals
+from privacy.vault.models import Reveal
+from tests.people import make_member, make_staff
 
 from .files import let_in, on_disk, row, write
 
+REASON = {"reason": "The supplier mends them."}
+
+
+def url(batch) -> str:
+    return reverse("admin:supply_rejects", args=[batch.pk])
+
 
 def download(client, batch):
-    return client.get(reverse("admin:supply_rejects", args=[batch.pk]))
+    return client.post(url(batch), REASON)
 
 
 def table(answer) -> list[list[str]]:
@@ -40,7 +51,10 @@ def test_it_works(as_charlie, charlie, tmp_path, uploads):
     batch = let_in(as_charlie, content).batch
     assert b"Canary" not in next(uploads.glob("*.rejects")).read_bytes()
     report = as_charlie.get(reverse("admin:supply_importbatch_change", args=[batch.pk])).text
-    assert reverse("admin:supply_rejects", args=[batch.pk]) in report
+    assert url(batch) in report
+    page = as_charlie.get(url(batch)).text
+    assert "3 rows of Import" in page
+    assert "Canary" not in page
     answer = download(as_charlie, batch)
     assert answer["Content-Disposition"] == f'attachment; filename="import-{batch.pk}-not-on-sale.csv"'
     assert "no-store" in answer["Cache-Control"]
@@ -56,6 +70,42 @@ def test_it_works(as_charlie, charlie, tmp_path, uploads):
     assert (entry.user, entry.object_id) == (charlie, str(batch.pk))
     assert entry.get_change_message() == "Downloaded the rows that did not go on sale: 3."
     assert entry.object_repr == str(batch)
+
+
+def test_who_downloaded_it_and_why_is_written_down_and_the_owners_are_told(as_charlie, charlie, tmp_path, mailoutbox):
+    owner = make_staff("Olga", "owner")
+    batch = let_in(as_charlie, write(tmp_path, [row(phone_1="12")]).read_bytes()).batch
+    assert as_charlie.post(url(batch), {"reason": " "}).status_code == 422
+    assert not Reveal.objects.exists()
+    download(as_charlie, batch)
+    look = Reveal.objects.get()
+    assert (look.staff, look.about, look.subject_id, look.reason) == (charlie, "file", str(batch.pk), REASON["reason"])
+    mail = OutgoingEmail.objects.get(category="operator", user=owner)
+    assert mail.key.startswith(f"concern:rejects:{batch.pk}:{charlie.public_id}:")
+    deliver_due()
+    (body,) = [one.body for one in mailoutbox if one.to == [owner.email]]
+    assert f"Charlie downloaded 1 row of import {batch.pk}" in " ".join(body.split())
+
+
+def test_what_cannot_be_recorded_is_not_read(as_charlie, tmp_path, monkeypatch):
+    def broken(**_fields):
+        raise DatabaseError("the disk is full")
+
+    batch = let_in(as_charlie, write(tmp_path, [row(phone_1="12", last_name="Canary")]).read_bytes()).batch
+    monkeypatch.setattr(Reveal.objects, "create", broken)
+    as_charlie.raise_request_exception = False
+    answer = download(as_charlie, batch)
+    assert answer.status_code == 500
+    assert "Canary" not in answer.text
+
+
+def test_it_counts_among_the_looks_of_the_hour(as_charlie, tmp_path, monkeypatch):
+    monkeypatch.setattr(reveals, "ALONE", 1)
+    batch = let_in(as_charlie, write(tmp_path, [row(phone_1="12")]).read_bytes()).batch
+    assert download(as_charlie, batch).status_code == 200
+    answer = download(as_charlie, batch)
+    assert answer.status_code == 429
+    assert REASON["reason"] in answer.text
 
 
 def test_mended_it_comes_in(as_charlie, tmp_path):
@@ -99,10 +149,7 @@ def test_no_other_cell_keeps_one_either(as_charlie, tmp_path):
 def test_if_all_went_on_sale_there_is_nothing(as_charlie, tmp_path):
     batch = let_in(as_charlie, write(tmp_path, [row()]).read_bytes()).batch
     assert on_disk() == []
-    assert (
-        reverse("admin:supply_rejects", args=[batch.pk])
-        not in as_charlie.get(reverse("admin:supply_importbatch_change", args=[batch.pk])).text
-    )
+    assert url(batch) not in as_charlie.get(reverse("admin:supply_importbatch_change", args=[batch.pk])).text
     assert download(as_charlie, batch).status_code == 410
 
 
@@ -143,8 +190,5 @@ def test_only_staff_with_the_permission(as_charlie, client, tmp_path):
     pete.user_permissions.set(Permission.objects.filter(codename__startswith="view_"))
     client.force_login(pete)
     assert download(client, batch).status_code == 403
-    assert (
-        reverse("admin:supply_rejects", args=[batch.pk])
-        not in client.get(reverse("admin:supply_importbatch_change", args=[batch.pk])).text
-    )
+    assert url(batch) not in client.get(reverse("admin:supply_importbatch_change", args=[batch.pk])).text
     assert as_charlie.get(reverse("admin:supply_rejects", args=[10**9])).status_code in (403, 404)

@@ -305,7 +305,7 @@ def test_who_lost_the_claim_stops_in_the_middle(as_charlie, tmp_path, monkeypatc
     found.refresh_from_db()
     assert (found.state, found.claim == first.claim, ImportRow.objects.count()) == ("done", False, 30)
     assert on_disk() == [".rejects"]
-    answer = as_charlie.get(reverse("admin:supply_rejects", args=[found.batch_id]))
+    answer = as_charlie.post(reverse("admin:supply_rejects", args=[found.batch_id]), {"reason": "A test."})
     assert len(answer.getvalue().splitlines()) == 31
 
 
@@ -327,7 +327,7 @@ def test_done_but_for_its_rejects(as_charlie, tmp_path, monkeypatch, how):
     assert on_disk() == []
     report = as_charlie.get(reverse("admin:supply_uploaded", args=[found.public_id]), follow=True).text
     assert uploads.NO_REJECTS in report
-    answer = as_charlie.get(reverse("admin:supply_rejects", args=[found.batch_id]))
+    answer = as_charlie.post(reverse("admin:supply_rejects", args=[found.batch_id]), {"reason": "A test."})
     assert answer.status_code == 410
     assert uploads.NO_REJECTS in answer.text
 
