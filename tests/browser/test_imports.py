@@ -147,10 +147,13 @@ def test_the_way_through(stack, facts, open_browser, javascript):
     page.get_by_label(re.compile("Pets")).check()
     page.get_by_role("button", name="Import the file").click()
     page.wait_for_url(re.compile(r"/\d+/change/"), timeout=60_000)  # the page looks again by itself
+    page.get_by_role("link", name="What did not go on sale").click()
+    page.get_by_label("Reason").fill("The supplier mends it.")
     with page.expect_download() as download:
-        page.get_by_role("link", name="Download what did not go on sale").click()
+        page.get_by_role("button", name="Download 1 row").click()
     assert "is not a valid US phone number." in download.value.path().read_text()
     if javascript:  # the second file is about the same people, who are known by then
+        page.get_by_role("link", name="Back to Import").click()
         page.get_by_role("link", name="Withdraw the unsold rest").click()
         page.get_by_label("Reason").fill("A test.")
         page.get_by_role("button", name="Withdraw 1 lead").click()
