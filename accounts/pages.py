@@ -18,7 +18,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 from django.views.generic.edit import FormView
 
-from marketplace.core.refusals import TooMany
+from marketplace.core.refusals import TooMany, say_when
 
 from .forms import EmailCodeForm, SignInForm
 
@@ -53,8 +53,7 @@ def _doors() -> set[str]:
 def too_often(view: FormView, form: Form, refusal: TooMany) -> HttpResponse:
     """429: the page itself, with the sentence and the time to wait."""
     response = view.render_to_response(view.get_context_data(form=form, refusal=refusal), status=refusal.status)
-    response["Retry-After"] = str(refusal.retry_after)
-    return response
+    return say_when(response, refusal)
 
 
 class SignUp(allauth.SignupView):

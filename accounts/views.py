@@ -14,7 +14,7 @@ from django.utils.http import urlencode
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
-from marketplace.core.refusals import TooMany
+from marketplace.core.refusals import TooMany, say_when
 from privacy.vault.reveals import looks_at
 
 from . import codes, pages, resets
@@ -69,9 +69,7 @@ def confirm_by_code(request: HttpRequest) -> HttpResponse:
             return redirect("account_login")
     context = {"form": form, "refusal": refusal}
     response = render(request, "accounts/confirm_by_code.html", context, status=422 if form.errors else status)
-    if refusal is not None:
-        response["Retry-After"] = str(refusal.retry_after)
-    return response
+    return say_when(response, refusal) if refusal else response
 
 
 # --- allauth's pages --------------------------------------------------------------------------------------------------

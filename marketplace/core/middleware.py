@@ -21,7 +21,7 @@ from structlog.contextvars import bound_contextvars
 from . import logs
 from .ids import new_id
 from .links import page_above
-from .refusals import Refusal, TooMany
+from .refusals import Refusal, TooMany, say_when
 from .transactions import is_away
 
 log = logs.get("leadfair.requests")
@@ -137,7 +137,4 @@ class answer_refusals:  # noqa: N801 - named like the functions beside it; a cla
         if not isinstance(exception, Refusal):
             return None
         template = "429.html" if isinstance(exception, TooMany) else "refusal.html"
-        response = render(request, template, {"refusal": exception}, status=exception.status)
-        if exception.retry_after is not None:
-            response["Retry-After"] = str(exception.retry_after)
-        return response
+        return say_when(render(request, template, {"refusal": exception}, status=exception.status), exception)

@@ -4,6 +4,8 @@ Rooms declare theirs beside what raises them. A view that has a better page catc
 answers the others, so that none ends as a 500.
 """
 
+from django.http import HttpResponse
+
 
 class Refusal(Exception):
     """Something the site declines to do, in the user's words."""
@@ -34,3 +36,10 @@ class TooMany(Refusal):
     def __init__(self, retry_after: int, message: str = "You are doing that very often. Please wait a moment.") -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+def say_when(response: HttpResponse, refusal: Refusal) -> HttpResponse:
+    """``response`` with the seconds after which asking again makes sense, if the refusal knows them."""
+    if refusal.retry_after is not None:
+        response["Retry-After"] = str(refusal.retry_after)
+    return response

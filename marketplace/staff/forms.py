@@ -6,6 +6,7 @@ from django import forms
 from django.db.models import Q
 
 from accounts.models import User
+from marketplace.core.forms import ReasonField
 from marketplace.core.ids import could_be_id, new_id
 from marketplace.core.money import NotMoney, parse_dollars
 from marketplace.ledger.models import Adjustment
@@ -13,19 +14,6 @@ from marketplace.purchases import crediting
 from marketplace.purchases.models import Credit, Purchase
 
 from .roles import ROLES
-
-
-class ReasonField(forms.CharField):
-    """Why: a sentence for colleagues and for the person it is about, who may read it."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        said: dict[str, Any] = {
-            "label": "Reason",
-            "max_length": 500,
-            "help_text": "Kept with what you do. The member may read it. No contact data.",
-            "error_messages": {"required": "Say why."},
-        }
-        super().__init__(**said | kwargs)
 
 
 class DollarsField(forms.CharField):

@@ -1,7 +1,6 @@
 """What support does for a member on the phone: verbs of the rooms they belong to, written down with their reasons."""
 
-from collections.abc import Callable, Iterable
-from typing import TypeVar
+from collections.abc import Iterable
 
 from django.contrib.auth.models import Group
 
@@ -9,22 +8,17 @@ from accounts import codes
 from accounts import services as accounts
 from accounts.factors import remove_second_factor
 from accounts.models import User
-from marketplace.core import clock, logs
+from marketplace.core import clock
 from marketplace.core.cards import mask_cards
 from marketplace.core.refusals import Refusal
 from marketplace.core.transactions import in_transaction
 from marketplace.core.two_people import SamePerson
-from marketplace.emails import Concern, tell_owners
 from marketplace.ledger import services as ledger
-from privacy.vault import reveals
-from privacy.vault.models import Reveal
 
 from .models import Act
 from .roles import ROLES
 
-log = logs.get("leadfair.staff")
 Kind = Act.Kind
-Details = TypeVar("Details")
 
 
 class NothingToDo(Refusal):
@@ -99,31 +93,6 @@ def allow_buying(staff: User, member: User, *, reason: str) -> None:
     if not accounts.allow_buying(member):
         raise NothingToDo("Buying is not paused.")
     _write_down(staff, member, Kind.ALLOWED, reason)
-
-
-def reveal(staff: User, about: Reveal.About, subject_id: str, *, reason: str, read: Callable[[], Details]) -> Details:
-    """What ``read`` answers, once it is written down who looks at whom and why. Whoever tries to look at more people
-    than one may alone is refused, and the owners are told: that is how a list of people would be carried off.
-
-    Raises:
-        TooManyReveals: nothing is read.
-    """
-    try:
-        return reveals.reveal(staff, about, subject_id, reason=reason, read=read)
-    except reveals.TooManyReveals:
-        log.error("looks used up", staff=staff.public_id)
-        tell_owners(_looks_used_up(staff))
-        raise
-
-
-def _looks_used_up(staff: User) -> Concern:
-    return Concern(
-        f"looks:{staff.public_id}",
-        "somebody looks at many people",
-        f"{staff.handle} has looked at the details of {reveals.ALONE} people within an hour, and wanted to see more.",
-        "Ask them why. In the admin, Reveals lists whom they looked at and for what reason; a request for more waits "
-        "for a second person.",
-    )
 
 
 @in_transaction

@@ -4,6 +4,7 @@ from typing import Any
 
 from django import forms
 
+from marketplace.core.forms import ReasonField
 from marketplace.leads.models import Vertical
 
 from . import values
@@ -64,18 +65,8 @@ class ColumnsForm(forms.Form):
 
 
 class WithdrawForm(forms.Form):
-    reason = forms.CharField(
-        label="Reason",
-        max_length=200,
-        help_text="For our own records. Name no person.",
-        error_messages={"required": "Say why."},
-    )
+    reason = ReasonField(max_length=200, help_text="For our own records. Name no person.")
 
 
 class RejectsForm(forms.Form):
-    reason = forms.CharField(
-        label="Reason",
-        max_length=500,
-        help_text="Kept with who downloaded the file. Name no person.",
-        error_messages={"required": "Say why."},
-    )
+    reason = ReasonField(help_text="Kept with who downloaded the file. Name no person.")

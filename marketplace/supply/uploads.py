@@ -21,7 +21,7 @@ from marketplace.core.csv_export import Cell, csv_lines
 from marketplace.core.ids import new_id
 from marketplace.core.transactions import in_transaction
 from marketplace.emails import Concern, tell_owners
-from privacy.vault import reveals
+from marketplace.reveals import reveal
 from privacy.vault.files import SealedFile
 from privacy.vault.models import Reveal
 from privacy.vault.sealing import CannotOpen
@@ -347,7 +347,7 @@ def download_rejects(staff: User, upload: Upload, batch: ImportBatch, *, reason:
         TooManyReveals: the looks of this hour are used up; nothing is read.
         FileRefused: see ``read_rejects``.
     """
-    parts = reveals.reveal(staff, Reveal.About.FILE, str(batch.pk), reason=reason, read=lambda: read_rejects(upload))
+    parts = reveal(staff, Reveal.About.FILE, str(batch.pk), reason=reason, read=lambda: read_rejects(upload))
     rows = batch.total - batch.accepted
     said = f"{staff.handle} downloaded {rows:,} row{'' if rows == 1 else 's'} of import {batch.pk}, with contacts."
     advice = "In the admin, Reveals says for what reason. Ask them if you do not know of it."

@@ -16,7 +16,7 @@ from marketplace.core import clock
 from marketplace.core.admin import staff_with
 from marketplace.core.csv_export import CONTENT_TYPE
 from marketplace.core.downloads import download
-from marketplace.core.refusals import Refusal
+from marketplace.core.refusals import Refusal, say_when
 
 from . import uploads, withdrawals
 from .files import Sealing
@@ -151,7 +151,8 @@ def rejects(request: StaffRequest, batch_id: int) -> HttpResponseBase:
         parts = uploads.download_rejects(request.user, found, batch, reason=form.cleaned_data["reason"])
     except Refusal as refusal:
         context["refusal"] = refusal
-        return _page(request, "rejects", "What did not go on sale", context, status=refusal.status)
+        page = _page(request, "rejects", "What did not go on sale", context, status=refusal.status)
+        return say_when(page, refusal)
     _log(request, batch, f"Downloaded the rows that did not go on sale: {context['number']:,}.")
     return download(parts, filename=f"import-{batch.pk}-not-on-sale.csv", content_type=CONTENT_TYPE)
 

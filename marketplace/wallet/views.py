@@ -23,7 +23,7 @@ from marketplace.core import clock, logs
 from marketplace.core.csv_export import stream_csv
 from marketplace.core.ids import could_be_id
 from marketplace.core.links import SeeOther
-from marketplace.core.refusals import Refusal, TooMany
+from marketplace.core.refusals import Refusal, TooMany, say_when
 from marketplace.core.throttle import throttle
 from marketplace.ledger import statement as books
 from marketplace.ledger.services import wallet_of
@@ -142,9 +142,7 @@ def add_money(request: MemberRequest) -> HttpResponse:
 def _refused(request: HttpRequest, template: str, context: dict[str, Any], refusal: Refusal) -> HttpResponse:
     """The form again with everything typed, and the reason on top."""
     context["form"].add_error(None, refusal.message)
-    response = render(request, template, context, status=refusal.status)
-    response["Retry-After"] = str(refusal.retry_after)
-    return response
+    return say_when(render(request, template, context, status=refusal.status), refusal)
 
 
 def _lead_ids(texts: Sequence[str]) -> list[str]:

@@ -99,13 +99,15 @@ def test_what_cannot_be_recorded_is_not_read(as_charlie, tmp_path, monkeypatch):
     assert "Canary" not in answer.text
 
 
-def test_it_counts_among_the_looks_of_the_hour(as_charlie, tmp_path, monkeypatch):
+def test_it_counts_among_the_looks_of_the_hour(as_charlie, charlie, tmp_path, monkeypatch):
     monkeypatch.setattr(reveals, "ALONE", 1)
     batch = let_in(as_charlie, write(tmp_path, [row(phone_1="12")]).read_bytes()).batch
     assert download(as_charlie, batch).status_code == 200
     answer = download(as_charlie, batch)
-    assert answer.status_code == 429
+    assert (answer.status_code, answer["Retry-After"]) == (429, "3600")
     assert REASON["reason"] in answer.text
+    alarms = OutgoingEmail.objects.filter(key__startswith=f"concern:looks:{charlie.public_id}:")
+    assert alarms.count() == 1, "the owner is told of the try"
 
 
 def test_mended_it_comes_in(as_charlie, tmp_path):

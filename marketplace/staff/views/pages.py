@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 
 from accounts.models import User
-from marketplace.core.refusals import Refusal
+from marketplace.core.refusals import Refusal, say_when
 
 
 class StaffRequest(HttpRequest):
@@ -45,9 +45,7 @@ def form_page(request: HttpRequest, form: Form, words: Words, *, refusal: Refusa
     status = refusal.status if refusal else 422 if form.errors else 200
     context = {"form": form, "refusal": refusal, "words": words, "member": words.member}
     response = page(request, "task", words.title, context, status=status)
-    if refusal and refusal.retry_after is not None:
-        response["Retry-After"] = str(refusal.retry_after)
-    return response
+    return say_when(response, refusal) if refusal else response
 
 
 def form_task(

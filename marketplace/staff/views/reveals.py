@@ -15,7 +15,7 @@ from marketplace.core.admin import staff_with
 from marketplace.core.refusals import Refusal
 from marketplace.leads.models import Lead
 from marketplace.leads.services import contact_of
-from marketplace.staff import services
+from marketplace.reveals import reveal
 from marketplace.staff.forms import ReasonForm
 from marketplace.wallet.models import BillingDetails
 from privacy.vault import reveals
@@ -57,7 +57,7 @@ def _reveal(
         return form_page(request, form, words)
     reason = form.cleaned_data["reason"]
     try:
-        details = services.reveal(request.user, about, subject.public_id, reason=reason, read=read)
+        details = reveal(request.user, about, subject.public_id, reason=reason, read=read)
     except Refusal as refusal:
         return form_page(request, form, words, refusal=refusal)
     write_history(request, subject, words.done)
