@@ -150,7 +150,7 @@ def test_the_way_through(stack, facts, open_browser, javascript):
     page.get_by_role("link", name="What did not go on sale").click()
     page.get_by_label("Reason").fill("The supplier mends it.")
     with page.expect_download() as download:
-        page.get_by_role("button", name="Download 1 row").click()
+        page.get_by_role("button", name=re.compile("Download (1 row|2 rows)$")).click()  # 2 of the second file
     assert "is not a valid US phone number." in download.value.path().read_text()
     if javascript:  # the second file is about the same people, who are known by then
         page.get_by_role("link", name="Back to Import").click()
