@@ -7,6 +7,7 @@ import itertools
 import json
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -16,6 +17,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -253,8 +255,16 @@ def test_card_numbers_are_kept_nowhere(tmp_path: Path) -> None:
         seen = repr(processor.requests) + json.dumps(processor.events())
     kept = b"".join(path.read_bytes() for path in (tmp_path / "state").iterdir()) + seen.encode()
     assert b"Ann O'Nym" in kept
-    for number in [*CARDS, TYPED["number"], TYPED["cvc"] + '"']:
+    for number in [*CARDS, TYPED["number"]]:
         assert number.encode() not in kept
+    with closing(sqlite3.connect(tmp_path / "state" / "processor.sqlite3")) as state:
+        values = seen + "\n".join(state.iterdump())
+    # Three digits are somewhere in any long enough random identifier: the code must not stand by itself.
+    assert "Ann" in _by_themselves(values) and TYPED["cvc"] not in _by_themselves(values)
+
+
+def _by_themselves(text: str) -> set[str]:
+    return set(re.findall(r"[0-9A-Za-z]+", text))
 
 
 # What the API refuses
