@@ -64,6 +64,10 @@ def test_redis_is_full(show):
         crowd = Crowd(stack, random.Random(19))
         crowd.wait_for_a_purchase()
 
+        # a heap of work, so that the worker is in the middle of taking some
+        stack.python(
+            "from marketplace.mail.tasks import deliver_due as t\nfor _ in range(300): t.delay()\nanswer = True"
+        )
         server.limit(1)
         time.sleep(1)
         crowd.wait_for_a_purchase()
