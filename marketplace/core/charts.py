@@ -74,21 +74,26 @@ def columns(
     caption: str,
     head: tuple[str, str] = ("Time", "Number"),
     what: tuple[str, str] = ("lead", "leads"),
+    number: Number = plain,
     nothing: str = NOTHING,
 ) -> Chart:
     """A column for each of ``points`` (label, number of 0 or more), say leads by the hour. The highest is marked and
-    named; the first of those that are as high."""
+    named; the first of those that are as high. With a ``number`` of your own, as for money, ``what`` is not said."""
     if not points:
         return Chart(caption, nothing)
-    numbers = [number for _, number in points]
+
+    def said(value: int) -> str:
+        return counted(value, what) if number is plain else number(value)
+
+    numbers = [value for _, value in points]
     peak = numbers.index(max(numbers))
     lowest = numbers.index(min(numbers))
     marked = numbers[peak] > numbers[lowest]
     height, top, floor = 128, 22, 106
     wide = 100 / len(points)
     drawn = []
-    for place, (label, number) in enumerate(points):
-        tall = max(1.5, (floor - top) * number / max(numbers[peak], 1))
+    for place, (label, value) in enumerate(points):
+        tall = max(1.5, (floor - top) * value / max(numbers[peak], 1))
         drawn.append(
             format_html(
                 '<rect class="bar{}" x="{}%" y="{}" width="{}%" height="{}"><title>{}: {}</title></rect>',
@@ -98,12 +103,12 @@ def columns(
                 _round(0.8 * wide),
                 _round(tall),
                 label,
-                plain(number),
+                number(value),
             )
         )
     drawn.append(format_html('<line class="axis" x1="0" y1="{}" x2="100%" y2="{}"/>', floor, floor))
     if marked:
-        drawn.append(_text("val", (peak + 0.5) * wide, 15, f"{points[peak][0]}: {plain(numbers[peak])}"))
+        drawn.append(_text("val", (peak + 0.5) * wide, 15, f"{points[peak][0]}: {number(numbers[peak])}"))
     every = _every([label for label, _ in points])
     drawn += [
         _text("tick", (every * place + 0.5) * wide, height - 6, label)
@@ -111,12 +116,12 @@ def columns(
     ]
     if marked:
         finding = (
-            f"Most: {points[peak][0]} with {counted(numbers[peak], what)}; "
-            f"fewest: {points[lowest][0]} with {plain(numbers[lowest])}."
+            f"Most: {points[peak][0]} with {said(numbers[peak])}; "
+            f"{'fewest' if number is plain else 'least'}: {points[lowest][0]} with {number(numbers[lowest])}."
         )
     else:
-        finding = f"{points[0][0] if len(points) == 1 else 'The same throughout'}: {counted(numbers[0], what)}."
-    rows = tuple((label, plain(number)) for label, number in points)
+        finding = f"{points[0][0] if len(points) == 1 else 'The same throughout'}: {said(numbers[0])}."
+    rows = tuple((label, number(value)) for label, value in points)
     return Chart(caption, finding, _svg(height, finding, drawn), head, rows)
 
 

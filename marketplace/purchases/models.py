@@ -179,6 +179,7 @@ class Purchase(models.Model):
             ),
         ]
         indexes = [
+            models.Index(fields=["created_at"], name="purchases_by_day"),
             models.Index(fields=["buyer", "-created_at", "-id"], name="purchases_of_buyer"),
             models.Index(fields=["buyer", "stage", "-created_at", "-id"], name="purchases_of_buyer_by_stage"),
             models.Index(

@@ -2,14 +2,15 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
-from django.db.models import Count, Min, Sum
+from django.db.models import Count, Min, QuerySet, Sum
+from django.db.models.functions import TruncDate
 from django.urls import reverse
 
 from accounts.models import User
-from marketplace.core import clock
+from marketplace.core import charts, clock
 from marketplace.core.money import dollars
 from marketplace.core.templatetags.ui import age
 from marketplace.ledger.models import Account, Transfer
@@ -22,6 +23,7 @@ from .approvals import waiting
 
 LATE = timedelta(minutes=15)  # a mail that is due and waits longer needs a look
 CHECK_IS_LATE = timedelta(hours=26)
+DAYS = 14  # that the plots show
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,8 @@ class Figure:
 def queues_and_figures(reader: User) -> dict[str, Any]:
     """The queues and the figures that this member of staff may see."""
     midnight = clock.now().replace(hour=0, minute=0, second=0, microsecond=0)
-    return {"queues": list(_queues(reader)), "figures": list(_figures(reader, midnight))}
+    figures = list(_figures(reader, midnight))
+    return {"queues": list(_queues(reader)), "figures": figures, "plots": _plots(reader)}
 
 
 def _list(name: str, query: str = "") -> str:
@@ -124,6 +127,34 @@ def _figures(reader: User, midnight: datetime) -> Iterator[Figure]:
     if reader.has_perm("mail.view_outgoingemail"):
         failed = OutgoingEmail.objects.filter(state=OutgoingEmail.State.FAILED, claimed_at__gte=midnight).count()
         yield Figure("Mails that failed today", f"{failed}", _list("mail_outgoingemail", "?state__exact=failed"))
+
+
+def _plots(reader: User) -> list[charts.Chart]:
+    """Money by day (UTC), today included: what was deposited and what leads sold for."""
+    today = clock.now().date()
+    days = [today - timedelta(days=ago) for ago in range(DAYS - 1, -1, -1)]
+    since = datetime.combine(days[0], time.min, UTC)
+    drawn = []
+    if reader.has_perm("wallet.view_deposit"):
+        paid = _by_day(Deposit.objects.paid(), "paid_at", "received_cents", since)
+        drawn.append(
+            _by_day_drawn(days, paid, f"Deposits by day, last {DAYS} days (UTC)", "Nobody deposited anything.")
+        )
+    if reader.has_perm("purchases.view_purchase"):
+        sold = _by_day(Purchase.objects.all(), "created_at", "price_cents", since)
+        drawn.append(_by_day_drawn(days, sold, f"Sales by day, last {DAYS} days (UTC)", "No lead was sold."))
+    return drawn
+
+
+def _by_day(rows: QuerySet[Any], at: str, cents: str, since: datetime) -> dict[date, int]:
+    """The sum of the column ``cents`` for each day of the column ``at``; days with nothing are missing."""
+    sums = rows.filter(**{f"{at}__gte": since}).values(day=TruncDate(at)).annotate(cents=Sum(cents)).order_by()
+    return {row["day"]: row["cents"] for row in sums}
+
+
+def _by_day_drawn(days: list[date], sums: dict[date, int], caption: str, nothing: str) -> charts.Chart:
+    points = [(f"{day.day} {day:%b}", sums.get(day, 0)) for day in days] if sums else []
+    return charts.columns(points, caption=caption, head=("Day", "Sum"), number=dollars, nothing=nothing)
 
 
 def _number_and_sum(found: dict[str, Any]) -> str:

@@ -109,6 +109,7 @@ class Deposit(models.Model):
         ]
         indexes = [
             models.Index(fields=["buyer", "-id"], name="wallet_deposits_of_buyer"),
+            models.Index(fields=["paid_at"], condition=Q(paid_at__isnull=False), name="wallet_deposits_by_day"),
             models.Index(
                 fields=["created_at"],
                 condition=Q(state__in=["created", "open", "processing", "review"]),

@@ -76,6 +76,14 @@ def test_it_works():
     assert table(figure)[-1] == ("11 pm", "23")
 
 
+def test_columns_of_money():
+    chart = columns([("Mon", 12_50), ("Tue", 3_00)], caption="Sales", number=dollars)
+    assert chart.finding == "Most: Mon with $12.50; least: Tue with $3.00."
+    assert chart.rows == (("Mon", "$12.50"), ("Tue", "$3.00"))
+    assert "<title>Tue: $3.00</title>" in chart.svg
+    assert columns([("Mon", 0)], caption="Sales", number=dollars).finding == "Mon: $0.00."
+
+
 def test_ranges_are_said_in_money():
     rows = [Range("Auto insurance", 9_00, 13_25, 18_00), Range("Solar", 30_00, 38_50, 45_00)]
     chart = ranges(rows, caption="Prices", number=dollars)

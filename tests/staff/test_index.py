@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from marketplace.core import clock
+from marketplace.core.charts import Chart
 from marketplace.mail.models import OutgoingEmail
 from marketplace.purchases import crediting
 from marketplace.wallet.books import book_once
@@ -38,6 +39,39 @@ def test_it_works(as_olga, sam, alice, purchase):
     assert told["Unexplained money"] == "$12.34"
     assert told["Open disputes"] == "0"
     assert told["Oldest waiting mail"] == "none waits"
+
+
+def test_money_by_day(as_olga, alice, purchase):
+    now = clock.now()
+    for ago, cents in ((0, 50_00), (1, 20_00), (1, 30_00), (13, 70_00), (14, 999_00)):
+        at = now - timedelta(days=ago)
+        Deposit.objects.create(
+            buyer=alice, amount_cents=cents, received_cents=cents, state="paid", paid_at=at, created_at=at,
+            expires_at=at, intent_id=f"pi_{cents}",
+        )  # fmt: skip
+    deposits, sales = plots(as_olga)
+    assert len(deposits.rows) == len(sales.rows) == 14
+    assert deposits.rows[0] == (day(13), "$70.00")
+    assert deposits.rows[-2:] == ((day(1), "$50.00"), (day(0), "$50.00"))
+    assert {row[1] for row in deposits.rows[1:-2]} == {"$0.00"}
+    assert sales.rows[-1] == (day(0), "$10.00")
+    page = as_olga.get("/admin/").text
+    assert f"Most: {day(13)} with $70.00; least: {day(12)} with $0.00." in page
+
+
+def test_money_by_day_of_a_new_site(as_olga, as_fay, as_sam, cora):
+    assert [chart.finding for chart in plots(as_olga)] == ["Nobody deposited anything.", "No lead was sold."]
+    assert "No lead was sold." in as_olga.get("/admin/").text
+    assert [len(plots(browser)) for browser in (as_sam, as_fay, browser_of(cora))] == [2, 2, 0]
+
+
+def plots(browser) -> list[Chart]:
+    return browser.get("/admin/").context["plots"]
+
+
+def day(ago: int) -> str:
+    then = clock.now() - timedelta(days=ago)
+    return f"{then.day} {then:%b}"
 
 
 def test_the_oldest_mail_that_is_due(as_sam, alice, purchase):
