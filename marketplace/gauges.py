@@ -15,7 +15,7 @@ from marketplace.purchases.models import Purchase
 from marketplace.wallet.models import Deposit, Dispute
 
 from .models import CheckRun
-from .queues import given_up, queues
+from .queues import failed_tasks, given_up, queues
 
 DAY = timedelta(days=1)
 Gauge: TypeAlias = GaugeMetricFamily
@@ -59,6 +59,8 @@ def _queues() -> Iterator[Gauge]:
     waiting = {queue.name: float(queue.waiting) for queue in found}
     yield _by("queue", "queue_waiting", "How many are due and wait.", waiting)
     dead = {kind: float(number) for kind, number in given_up().items()}
+    failed = {task: float(number) for task, number in failed_tasks().items()}
+    yield _by("task", "tasks_failed_last_day", "How often a task ended with an error within a day.", failed)
     yield _by("kind", "given_up", "How many nobody tries again by itself.", dead)
 
 

@@ -1,7 +1,7 @@
-"""What the site found when it looked at itself.
+"""What the site found when it looked at itself, and which of its tasks failed.
 
 Invariants: a row is written when the look is over, so a look that broke off leaves none; findings are sentences with
-ids, never with a name.
+ids, never with a name; of a failed task there is its name and the kind of error, never its words, which may quote.
 """
 
 from typing import Self
@@ -45,3 +45,17 @@ class CheckRun(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_what_display()}, {self.ended_at:%Y-%m-%d %H:%M}"
+
+
+class TaskFailure(models.Model):
+    """A task that ended with an error. Kept for a day."""
+
+    task = models.CharField(max_length=100)
+    error = models.CharField(max_length=100, help_text="the class of the error")
+    failed_at = models.DateTimeField()
+
+    class Meta:
+        indexes = [models.Index(fields=["failed_at"], name="marketplace_failed_tasks")]
+
+    def __str__(self) -> str:
+        return f"{self.task}, {self.failed_at:%Y-%m-%d %H:%M}"

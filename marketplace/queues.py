@@ -1,9 +1,10 @@
-"""How long the work waits that a page left to the workers, and what of it was given up."""
+"""How long the work waits that a page left to the workers, what of it failed and what was given up."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.conf import settings
 from django.db.models import Count, Min, QuerySet
 
 from marketplace.core import clock
@@ -11,6 +12,8 @@ from marketplace.mail.models import OutgoingEmail
 from marketplace.purchases.models import Export
 from marketplace.supply.models import Upload
 from marketplace.wallet.models import StripeEvent
+
+from .models import TaskFailure
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,13 @@ def queues() -> list[Queue]:
 def _queue(name: str, rows: QuerySet[Any], now: datetime) -> Queue:
     found = rows.filter(available_at__lte=now).aggregate(waiting=Count("pk"), since=Min("available_at"))
     return Queue(name, found["waiting"], now - (found["since"] or now))
+
+
+def failed_tasks() -> dict[str, int]:
+    """How often each task ended with an error within a day; most never."""
+    found = TaskFailure.objects.filter(failed_at__gte=clock.now() - timedelta(days=1)).values_list("task")
+    scheduled = {entry["task"]: 0 for entry in settings.CELERY_BEAT_SCHEDULE.values()}
+    return scheduled | dict(found.annotate(number=Count("pk")))
 
 
 def given_up() -> dict[str, int]:

@@ -13,8 +13,8 @@ from marketplace.wallet.models import EventCursor, StripeEvent
 
 from .checks import books_do_not_add_up
 from .emails import Concern, tell_owners
-from .models import CheckRun
-from .queues import queues
+from .models import CheckRun, TaskFailure
+from .queues import failed_tasks, queues
 from .views import SWEEP_IS_LATE
 
 log = logs.get("leadfair.watch")
@@ -22,6 +22,7 @@ DAY = timedelta(days=1)
 MAIL_WAITS = timedelta(minutes=15)
 CHECK_IS_LATE = timedelta(hours=26)
 AT_WORK = timedelta(minutes=12)  # the longest pause between two runs of a job that can be late is ten
+OFTEN = 3  # failures of one task in a day that are no accident any more
 LEAST_FREE = 10**9  # bytes
 ASK_THE_DOCTOR = "See that a worker and beat run: manage.py doctor says what is wrong."
 
@@ -41,12 +42,14 @@ def watch() -> list[Concern]:
         first_findings=[concern.said for concern in found],
     )
     CheckRun.objects.of(CheckRun.What.WATCH).filter(ended_at__lt=started - DAY).delete()
+    TaskFailure.objects.filter(failed_at__lt=started - DAY).delete()
     return found
 
 
 def concerns() -> Iterator[Concern]:
     """Everything that is not as it should be now."""
     yield from _given_up()
+    yield from _failed()
     yield from _books()
     yield from _disk()
     if _has_been_at_work():
@@ -74,6 +77,18 @@ def _given_up() -> Iterator[Concern]:
             "news of the card processor is given up",
             f"Events of the card processor that could not be worked off: {dead}.",
             "In the admin, Stripe events with the state Given up show why. Once that is mended, try them again there.",
+        )
+
+
+def _failed() -> Iterator[Concern]:
+    """A task fails once when the database is away for a moment, and does its work at the next turn."""
+    often = [f"{task} {number} times" for task, number in failed_tasks().items() if number >= OFTEN]
+    if often:
+        yield Concern(
+            "tasks-fail",
+            "tasks fail",
+            f"Tasks that ended with an error within a day: {', '.join(often)}.",
+            "In the admin, Task failures shows the kind of each error; the worker's log has the place in the code.",
         )
 
 

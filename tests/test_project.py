@@ -230,6 +230,7 @@ def test_foreign_keys_go_down_only():
 NOT_PERSONAL = {
     "core.Heartbeat": "*",
     "marketplace.CheckRun": "*",
+    "marketplace.TaskFailure": "*",
     "policy.PolicyVersion": "*",
     "leads.ZipCode": "*",
     "leads.Vertical": "*",

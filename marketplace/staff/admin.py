@@ -3,7 +3,7 @@ from django.utils.html import format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
 from marketplace.core.admin import ReadOnlyAdmin
-from marketplace.models import CheckRun
+from marketplace.models import CheckRun, TaskFailure
 
 from .models import Act
 
@@ -43,3 +43,13 @@ class CheckRunAdmin(ReadOnlyAdmin):
     @admin.display(description="The first findings")
     def sentences(self, run: CheckRun) -> SafeString:
         return format_html_join("", "{}<br>", ((sentence,) for sentence in run.first_findings)) or mark_safe("None")
+
+
+@admin.register(TaskFailure)
+class TaskFailureAdmin(ReadOnlyAdmin):
+    """Tasks that ended with an error within a day. The worker's log has the place in the code."""
+
+    list_display = ["failed_at", "task", "error"]
+    list_filter = ["task"]
+    ordering = ["-pk"]
+    fields = ["failed_at", "task", "error"]

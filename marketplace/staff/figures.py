@@ -17,6 +17,7 @@ from marketplace.ledger.models import Account, Transfer
 from marketplace.mail.models import OutgoingEmail
 from marketplace.models import CheckRun
 from marketplace.purchases.models import Purchase
+from marketplace.queues import failed_tasks
 from marketplace.wallet.models import Deposit, Dispute, Reconciliation, ReconciliationFinding, StripeEvent
 
 from .approvals import waiting
@@ -59,6 +60,9 @@ def _queues(reader: User) -> Iterator[Figure]:
     if reader.has_perm("wallet.view_stripeevent"):
         dead = StripeEvent.objects.filter(state=StripeEvent.State.DEAD).count()
         yield Figure("Events given up", f"{dead}", _list("wallet_stripeevent", "?state__exact=dead"), dead > 0)
+    if reader.has_perm("marketplace.view_taskfailure"):
+        number = sum(failed_tasks().values())
+        yield Figure("Tasks that failed within a day", f"{number}", _list("marketplace_taskfailure"), number > 0)
     if reader.has_perm("wallet.view_dispute"):
         open_now = Dispute.objects.filter(is_open=True).count()
         yield Figure("Open disputes", f"{open_now}", _list("wallet_dispute", "?is_open__exact=1"), open_now > 0)

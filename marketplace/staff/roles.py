@@ -25,7 +25,7 @@ _SUPPORT = """
 """
 _FINANCE = """
     accounts.view_user staff.view_act staff.add_note
-    marketplace.view_checkrun
+    marketplace.view_checkrun marketplace.view_taskfailure
     ledger.view_account ledger.view_transfer ledger.view_adjustment ledger.add_adjustment ledger.decide_adjustment
     leads.view_lead
     purchases.view_order purchases.view_purchase purchases.view_credit purchases.add_credit purchases.decide_credit

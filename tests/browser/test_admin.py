@@ -15,7 +15,7 @@ from accounts.models import User
 from marketplace.core import clock
 from marketplace.ledger.models import Adjustment
 from marketplace.mail.models import OutgoingEmail
-from marketplace.models import CheckRun
+from marketplace.models import CheckRun, TaskFailure
 from marketplace.purchases.models import Credit, Purchase
 from marketplace.staff.models import Act
 from marketplace.wallet.models import (
@@ -70,6 +70,7 @@ Reveal.objects.create(staff=dana, about="member", subject_id=wide.public_id, rea
 CheckRun.objects.create(
     what="watch", started_at=now, ended_at=now, findings_count=123, first_findings=["W" * 200] * 20
 )
+TaskFailure.objects.create(task="purchases.write_exports", error="W" * 40, failed_at=now)
 session = import_module(settings.SESSION_ENGINE).SessionStore()
 session[SESSION_KEY] = str(owner.pk)
 session[BACKEND_SESSION_KEY] = settings.AUTHENTICATION_BACKENDS[0]
@@ -92,6 +93,7 @@ LISTS = [
     for name in (
         *("accounts/user", "leads/lead", "leads/supplier", "leads/vertical"),
         *("ledger/account", "ledger/adjustment", "ledger/transfer", "mail/outgoingemail", "marketplace/checkrun"),
+        "marketplace/taskfailure",
         *("policy/acceptance", "policy/policyversion", "purchases/credit", "purchases/order", "purchases/purchase"),
         *("staff/act", "supply/importbatch", "supply/importrow", "supply/withdrawal"),
         *("vault/morereveals", "vault/reveal"),

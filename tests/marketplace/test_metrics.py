@@ -15,7 +15,7 @@ from marketplace.ledger import services as ledger
 from marketplace.mail.models import Category, OutgoingEmail
 from marketplace.mail.services import send
 from marketplace.metrics import application
-from marketplace.models import CheckRun
+from marketplace.models import CheckRun, TaskFailure
 from marketplace.purchases.models import Export, Purchase
 from marketplace.supply.models import Upload
 from marketplace.wallet.models import Deposit, Dispute, StripeEvent
@@ -84,11 +84,15 @@ def test_it_works(url, alice, bob):
         buyer=alice, format="csv", filter=b"", filter_digest="x", rows_total=1, created_at=ago(), **waits
     )
     Upload.objects.create(uploaded_by=bob, sha256="x", options={}, state="waiting", created_at=ago(), **waits)
+    for hours in (23, 25):
+        TaskFailure.objects.create(task="wallet.sweep", error="KeyError", failed_at=ago(hours=hours))
 
     found = scrape(url)
     for queue in ("mail", "events", "exports", "uploads"):
         assert found[f'leadfair_queue_waiting{{queue="{queue}"}}'] == 1
         assert found[f'leadfair_queue_oldest_seconds{{queue="{queue}"}}'] == pytest.approx(120, abs=20)
+    assert found['leadfair_tasks_failed_last_day{task="wallet.sweep"}'] == 1
+    assert found['leadfair_tasks_failed_last_day{task="mail.deliver_due"}'] == 0
     dead = {kind: found[f'leadfair_given_up{{kind="{kind}"}}'] for kind in ("mail", "events", "exports")}
     assert dead == {"mail": 1, "events": 1, "exports": 0}
 

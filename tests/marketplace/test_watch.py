@@ -4,18 +4,22 @@ from collections import namedtuple
 from datetime import timedelta
 
 import pytest
+from django.db import OperationalError
 
+from marketplace import tasks
 from marketplace import watch as watching
 from marketplace.core import clock
 from marketplace.mail.models import Category, OutgoingEmail
 from marketplace.mail.services import render, send
-from marketplace.models import CheckRun
+from marketplace.models import CheckRun, TaskFailure
+from marketplace.queues import failed_tasks
 from marketplace.tasks import watch as task
 from marketplace.wallet.models import EventCursor, StripeEvent
 from marketplace.watch import concerns, watch
 from tests.people import give
 
 pytestmark = pytest.mark.django_db
+FAILED = "Tasks that ended with an error within a day:"
 Usage = namedtuple("Usage", "total used free")
 
 
@@ -149,6 +153,34 @@ def test_mail_that_was_given_up(alice):
     assert names() == [], "a mailbox that does not exist is no fault of ours"
     queue_mail(alice, state="failed", claimed_at=ago(hours=23))
     assert names() == ["mail-dead"]
+
+
+def test_tasks_that_fail(monkeypatch):
+    def break_off():
+        raise KeyError("alice@example.com")
+
+    monkeypatch.setattr(tasks.watching, "watch", break_off)
+    for failures in (1, 2, 3):
+        assert names() == []
+        assert tasks.watch.apply().state == "FAILURE"
+        assert failed_tasks()["marketplace.watch"] == failures
+    (concern,) = concerns()
+    assert (concern.name, concern.said) == ("tasks-fail", f"{FAILED} marketplace.watch 3 times.")
+    assert set(TaskFailure.objects.values_list("task", "error")) == {("marketplace.watch", "KeyError")}
+    TaskFailure.objects.update(failed_at=ago(hours=25))
+    assert names() == []
+    monkeypatch.undo()
+    watch()
+    assert not TaskFailure.objects.exists(), "a day is enough"
+
+
+def test_a_failure_that_cannot_be_kept(monkeypatch, log):
+    def away(**values):
+        raise OperationalError
+
+    monkeypatch.setattr(tasks.TaskFailure.objects, "create", away)
+    tasks.keep_failure(sender=task, exception=KeyError())
+    assert "failure not kept" in log.getvalue()
 
 
 @pytest.mark.parametrize("state", ["new", "done", "ignored", "dead"])

@@ -40,7 +40,7 @@ PAGES = {
 LISTS = {
     "accounts_user": {SUPPORT, FINANCE, OWNER},
     "leads_lead": ALL, "leads_supplier": {SUPPORT, CONTENT, OWNER}, "leads_vertical": {SUPPORT, CONTENT, OWNER},
-    "marketplace_checkrun": {FINANCE, OWNER},
+    "marketplace_checkrun": {FINANCE, OWNER}, "marketplace_taskfailure": {FINANCE, OWNER},
     "ledger_account": {FINANCE, OWNER}, "ledger_transfer": {FINANCE, OWNER}, "ledger_adjustment": {FINANCE, OWNER},
     "mail_outgoingemail": {SUPPORT, OWNER},
     "policy_policyversion": {SUPPORT, CONTENT, OWNER}, "policy_acceptance": {SUPPORT, OWNER},
