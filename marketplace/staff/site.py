@@ -62,6 +62,11 @@ class StaffSite(admin.AdminSite):
             raise Http404
         return HttpResponseRedirect(way_in(request) or there)
 
+    def each_context(self, request: HttpRequest) -> dict[str, Any]:
+        """Django's, and as whom the reader looks at the site in other windows."""
+        viewing = import_module("marketplace.staff.viewing")
+        return super().each_context(request) | {"viewing_as": viewing.whom(request)}
+
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         """Queues and figures first, then the lists."""
         figures = import_module("marketplace.staff.figures")

@@ -29,10 +29,16 @@ def begin(request: HttpRequest, member: User) -> None:
     request.session[_WHOM], request.session[_UNTIL] = member.public_id, int(time.time()) + LASTS
 
 
-def end(request: HttpRequest) -> None:
-    """Back to one's own pages."""
-    for name in (_WHOM, _UNTIL):
-        request.session.pop(name, None)
+def end(request: HttpRequest) -> str:
+    """Back to one's own pages; gives the public id of whom they looked as, "" if of nobody."""
+    request.session.pop(_UNTIL, None)
+    return str(request.session.pop(_WHOM, ""))
+
+
+def whom(request: HttpRequest) -> str:
+    """The public id of the member as whom the pages outside of the admin are shown now, or ""."""
+    is_on = time.time() <= request.session.get(_UNTIL, 0)
+    return str(request.session.get(_WHOM, "")) if is_on else ""
 
 
 def view_as_buyer(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
@@ -85,4 +91,5 @@ def _masked(buyer: User) -> User:
 
 
 def _refused(request: HttpRequest) -> HttpResponse:
+    request.user = _masked(request.viewing_as)  # type: ignore[attr-defined]
     return render(request, "staff/not_shown.html", status=HTTPStatus.FORBIDDEN)

@@ -43,9 +43,15 @@ def test_it_works(looking, sam, alice, bought):
     assert "You look at the site as <b>Alice</b>" in page
     assert "Auto insurance" in page
     assert "$990.00" in looking.get("/wallet/").text
-    assert "Contact unavailable" in looking.get(f"/my-leads/{bought.public_id}/").text
-    assert looking.get("/admin/").status_code == 200, "the admin stays one's own"
-    assert "Signed in as <strong>Sam</strong>" in looking.get("/admin/").text
+    one = looking.get(f"/my-leads/{bought.public_id}/").text
+    assert "Contact hidden" in one and "cannot be opened right now" not in one
+    assert "Contact hidden" in looking.get("/my-leads/").text
+    admin = looking.get("/admin/").text
+    assert "Signed in as <strong>Sam</strong>" in admin, "the admin stays one's own"
+    assert "See your own pages again" in admin
+    response = looking.post("/admin/viewing/end/")
+    assert response["Location"] == f"/admin/members/{alice.public_id}/"
+    assert "See your own pages again" not in looking.get("/admin/").text
 
 
 SECRETS = (
@@ -74,7 +80,10 @@ def test_control_without_the_closed_vault_the_contact_shows(looking, bought, mon
 
 def test_searching_tells_nothing_of_the_people(looking):
     assert "Auto insurance" in looking.get("/my-leads/?q=nobody").text
-    assert "Auto insurance" in looking.get("/my-leads/?q=Canarina").text
+    page = looking.get("/my-leads/?q=Canarina").text
+    assert "Auto insurance" in page
+    assert "There is no search while you look as a buyer" in page
+    assert 'name="q"' not in page
 
 
 def names_of_pages() -> set[str]:
@@ -109,6 +118,8 @@ def test_other_pages_are_not_shown(looking, path):
     response = looking.get(path)
     assert response.status_code == 403, path
     assert "Nothing can be changed meanwhile" in response.text
+    assert "$990.00" in response.text, "around it, too, are the buyer's own things"
+    assert ">Admin</a></li>" not in response.text
     for secret in SECRETS:
         assert secret not in response.text
 

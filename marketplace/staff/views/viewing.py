@@ -35,7 +35,7 @@ def view_as_buyer(request: StaffRequest, public_id: str) -> HttpResponse:
 
 @require_POST
 def stop_viewing(request: StaffRequest) -> HttpResponse:
-    """Back to the admin."""
-    viewing.end(request)
+    """Back to the page of the member."""
+    public_id = viewing.end(request)
     messages.success(request, "You see your own pages again.")
-    return redirect("admin:index")
+    return redirect("admin:member", public_id) if public_id else redirect("admin:index")
