@@ -5,17 +5,24 @@ from typing import Any
 from marketplace.core.money import dollars, whole_cents
 from marketplace.core.refusals import Refusal
 from marketplace.core.transactions import in_transaction
-from marketplace.core.two_people import SamePerson, ask_once, decide
+from marketplace.core.two_people import SamePerson, ask_once, asked_before, decide
 
 from . import emails
 from . import services as ledger
 from .models import Adjustment
 
 Kind = Adjustment.Kind
+MOST = 10_000_00  # cents that one request may move
 
 
 class NotThatMuch(Refusal):
     """There is less to take out, or less owed, than was asked for."""
+
+
+class TooMuch(Refusal):
+    """More than one adjustment may move."""
+
+    message = f"One request moves at most {dollars(MOST)}. Nothing was asked for."
 
 
 def ask(maker: Any, owner: Any, kind: Adjustment.Kind, *, cents: int, reason: str, key: str = "") -> Adjustment:
@@ -25,12 +32,19 @@ def ask(maker: Any, owner: Any, kind: Adjustment.Kind, *, cents: int, reason: st
     Raises:
         SamePerson: it is the maker's own account.
         FormUsed: the form asked for something else before.
+        TooMuch: it is above ``MOST``.
+        NotThatMuch: so much is not there, or not owed. It is looked at again when it is approved.
         TypeError, ValueError: ``cents`` is no whole positive number of cents.
     """
     if maker.pk == owner.pk:
         raise SamePerson
-    kind = Kind(kind)
-    return ask_once(Adjustment, maker, key=key, reason=reason, owner=owner, kind=kind, amount_cents=whole_cents(cents))
+    fields = {"owner": owner, "kind": Kind(kind), "amount_cents": whole_cents(cents)}
+    if again := asked_before(Adjustment, maker, key=key, reason=reason, **fields):
+        return again
+    if cents > MOST:
+        raise TooMuch
+    _refuse_what_is_not_there(ledger.wallet_of(owner.pk), Kind(kind), cents, "Nothing was asked for.")
+    return ask_once(Adjustment, maker, key=key, reason=reason, **fields)
 
 
 @in_transaction
@@ -64,19 +78,20 @@ def reference_of(adjustment: Adjustment) -> str:
 
 def _book(adjustment: Adjustment, wallet: ledger.Wallet) -> None:
     cents, reference = adjustment.amount_cents, reference_of(adjustment)
+    _refuse_what_is_not_there(wallet, Kind(adjustment.kind), cents, "Nothing was changed; decline it and ask anew.")
     match adjustment.kind:
         case Kind.GOODWILL:
             ledger.transfer("promotion", wallet.bonus_id, cents, kind=ledger.Kind.ADJUSTMENT, reference=reference)
         case Kind.PUT_IN:
             ledger.put_in(wallet, "revenue", cents, kind=ledger.Kind.ADJUSTMENT, reference=reference)
         case Kind.TAKE_OUT:
-            _refuse_more_than(wallet.cash, cents, "on the balance")
             ledger.take_out(wallet, "revenue", cents, kind=ledger.Kind.ADJUSTMENT, reference=reference)
         case Kind.WRITE_OFF:
-            _refuse_more_than(wallet.owed, cents, "owed")
             ledger.transfer("write_off", wallet.owed_id, cents, kind=ledger.Kind.WRITE_OFF, reference=reference)
 
 
-def _refuse_more_than(there: int, cents: int, where: str) -> None:
-    if cents > there:
-        raise NotThatMuch(f"Only {dollars(there)} is {where} now. Nothing was changed; decline it and ask anew.")
+def _refuse_what_is_not_there(wallet: ledger.Wallet, kind: Adjustment.Kind, cents: int, so: str) -> None:
+    if kind == Kind.TAKE_OUT and cents > wallet.cash:
+        raise NotThatMuch(f"Only {dollars(wallet.cash)} of their own money is on the balance now. {so}")
+    if kind == Kind.WRITE_OFF and cents > wallet.owed:
+        raise NotThatMuch(f"Only {dollars(wallet.owed)} is owed now. {so}")

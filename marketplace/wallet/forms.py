@@ -115,7 +115,10 @@ class StatementForm(forms.Form):
     after = forms.IntegerField(required=False, min_value=1, max_value=2**63 - 1, widget=forms.HiddenInput)
     before = forms.IntegerField(required=False, min_value=1, max_value=2**63 - 1, widget=forms.HiddenInput)
 
-    KINDS = ("deposit", "resolved", "purchase", "refund", "dispute", "reinstated", "reversal")
+    KINDS = (
+        *("deposit", "resolved", "purchase", "credit", "refund", "dispute", "reinstated"),
+        *("adjustment", "write_off", "reversal"),
+    )
 
     def __init__(self, *args: Any, member: User, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

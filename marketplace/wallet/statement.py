@@ -9,7 +9,8 @@ from django.db.models import F, Q
 from django.urls import reverse
 
 from accounts.models import User
-from marketplace.ledger.models import Transfer
+from marketplace.ledger.adjustments import reference_of
+from marketplace.ledger.models import Adjustment, Transfer
 from marketplace.ledger.statement import Entry
 
 from .models import Deposit
@@ -61,6 +62,14 @@ class Deposits:
     pending: list[Deposit]
     disputed: list[Deposit]
     behind: dict[str | None, Deposit]
+
+
+@tells(Kind.ADJUSTMENT)
+def adjusted(references: Sequence[str]) -> dict[str, Cause]:
+    """What was put right, in the words in which it was decided."""
+    ids = [reference.removeprefix("adjustment:") for reference in references]
+    found = Adjustment.objects.filter(public_id__in=ids)
+    return {reference_of(adjustment): Cause(adjustment.get_kind_display()) for adjustment in found}
 
 
 def deposits_of(member: User, entries: Iterable[Entry]) -> Deposits:

@@ -70,15 +70,28 @@ def test_money_put_in_repays_first(alice, maker, checker):
 
 
 @pytest.mark.parametrize(
-    ("kind", "words"), [("take_out", "$1,000.00 is on the balance"), ("write_off", "$0.00 is owed")]
+    ("kind", "words"), [("take_out", r"\$1,000.00 of their own money is on"), ("write_off", r"\$700.00 is owed")]
 )
-def test_never_more_than_there_is(alice, maker, checker, kind, words):
-    adjustment = ask(maker, alice, kind, 100_001)
-    with pytest.raises(adjustments.NotThatMuch, match=words.replace("$", r"\$").replace(".", r"\.")):
-        adjustments.approve(checker, adjustment)
-    assert Adjustment.objects.get().is_waiting, "nothing is decided, it can still be declined"
-    assert ledger.wallet_of(alice.pk).cash == 100_000
-    adjustments.decline(checker, adjustment, answer="There is less.")
+def test_never_more_than_there_is(alice, bob, maker, checker, kind, words):
+    owner = alice if kind == "take_out" else bob
+    if owner is bob:
+        owe(bob, 700_00)
+    there = 1_000_00 if kind == "take_out" else 700_00
+    with pytest.raises(adjustments.NotThatMuch, match=f"{words}.*Nothing was asked for"):
+        ask(maker, owner, kind, there + 1)
+    first, second = ask(maker, owner, kind, there), ask(maker, owner, kind, 1)
+    adjustments.approve(checker, first)
+    with pytest.raises(adjustments.NotThatMuch, match="Nothing was changed"):
+        adjustments.approve(checker, second)
+    second.refresh_from_db()
+    assert second.is_waiting, "nothing is decided, it can still be declined"
+    adjustments.decline(checker, second, answer="There is less.")
+
+
+def test_one_request_has_its_limit(alice, maker):
+    ask(maker, alice, "put_in", adjustments.MOST)
+    with pytest.raises(adjustments.TooMuch, match=r"\$10,000.00"):
+        ask(maker, alice, "put_in", adjustments.MOST + 1)
 
 
 def test_twice_is_once(alice, maker, checker):

@@ -9,12 +9,15 @@ from django.db import transaction
 from django.urls import reverse
 
 from marketplace.core import clock
+from marketplace.ledger import adjustments
 from marketplace.ledger import services as ledger
+from marketplace.ledger.models import Transfer
 from marketplace.purchases.services import buy_lead, new_key
 from marketplace.wallet.disputes import apply_dispute
+from marketplace.wallet.forms import StatementForm
 from marketplace.wallet.gateway import DisputeFact
 from marketplace.wallet.models import Deposit
-from tests.people import give, make_bob
+from tests.people import give, make_bob, make_member
 from tests.stock import make_lead
 from tests.wallet.conftest import spend
 
@@ -218,6 +221,20 @@ def test_by_day_where_the_member_is(as_buyer, buyer):
     assert [delta for _, delta, _ in rows(as_buyer.get(f"{URL}?from=2026-11-21&to=2026-11-21"))] == [111]
     assert len(rows(as_buyer.get(f"{URL}?from=2026-11-21"))) == 2
     assert len(rows(as_buyer.get(f"{URL}?to=2026-11-20"))) == 1
+
+
+def test_what_was_put_right_is_told_and_found(as_buyer, buyer):
+    maker, checker = make_member("Mia", is_staff=True), make_member("Chen", is_staff=True)
+    asked = adjustments.ask(maker, buyer, "goodwill", cents=500, reason="Counted twice.")
+    adjustments.approve(checker, asked)
+    page = as_buyer.get(f"{URL}?kind=adjustment").text
+    assert "Promotional credit granted" in page
+    assert "Counted twice" not in page, "the reason is for our staff"
+
+
+def test_every_kind_that_moves_a_balance_can_be_asked_for():
+    ours = {"fee", "suspense", "payout"}  # between accounts of the house, or before anybody's name is on it
+    assert set(StatementForm.KINDS) == set(Transfer.Kind.values) - ours
 
 
 @pytest.mark.parametrize(
