@@ -10,6 +10,9 @@ from django.contrib.admin.options import IncorrectLookupParameters
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
 View = Callable[..., HttpResponseBase]
 
@@ -32,6 +35,11 @@ def staff_with(permission: str) -> Callable[[View], View]:
 def in_words(code: str) -> str:
     """A word of the card processor as people write it: ``"needs_response"`` → ``"Needs response"``."""
     return code.replace("_", " ").capitalize()
+
+
+def member_page(member: Any) -> SafeString:
+    """The handle, linked to the page that answers a call of theirs."""
+    return format_html('<a href="{}">{}</a>', reverse("admin:member", args=[member.public_id]), member.handle)
 
 
 class InWords(admin.AllValuesFieldListFilter):

@@ -1,6 +1,6 @@
 from django.contrib import admin
 
-from marketplace.core.admin import ReadOnlyAdmin, TwoPeopleAdmin
+from marketplace.core.admin import ReadOnlyAdmin, TwoPeopleAdmin, member_page
 from marketplace.core.money import dollars
 
 from .models import Account, Adjustment, Transfer
@@ -25,7 +25,7 @@ class AccountAdmin(ReadOnlyAdmin):
 
     @admin.display(description="Owner", ordering="owner__handle")
     def owned_by(self, account: Account) -> str:
-        return account.owner.handle if account.owner else "Leadfair"
+        return member_page(account.owner) if account.owner else "Leadfair"
 
     @admin.display(description="Balance")
     def balance(self, account: Account) -> str:
@@ -75,7 +75,7 @@ class AdjustmentAdmin(TwoPeopleAdmin):
 
     @admin.display(description="Member", ordering="owner__handle")
     def member(self, adjustment: Adjustment) -> str:
-        return adjustment.owner.handle
+        return member_page(adjustment.owner)
 
     @admin.display(description="Amount", ordering="amount_cents")
     def dollars(self, adjustment: Adjustment) -> str:

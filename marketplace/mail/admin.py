@@ -2,7 +2,7 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from marketplace.core.admin import ReadOnlyAdmin
+from marketplace.core.admin import ReadOnlyAdmin, member_page
 
 from . import services
 from .models import OutgoingEmail
@@ -13,7 +13,7 @@ class OutgoingEmailAdmin(ReadOnlyAdmin):
     """Dead letters (state "Given up") and messages of unknown fate are found by the filter on the right."""
 
     list_display = ["public_id", "member", "state", "sent_at", "created_at", "category", "problem", "tries"]
-    list_filter = ["state", "category"]
+    list_filter = ["state", "category", "claimed_at"]
     list_select_related = ["user"]
     fields = ["public_id", "member", "category", "template", "key", "state", "sent_at"]
     fields += ["created_at", "attempts", "problem"]
@@ -25,7 +25,7 @@ class OutgoingEmailAdmin(ReadOnlyAdmin):
 
     @admin.display(description="Member", ordering="user__handle")
     def member(self, mail: OutgoingEmail) -> str:
-        return mail.user.handle if mail.user else "–"
+        return member_page(mail.user) if mail.user else "–"
 
     @admin.display(description="Tries", ordering="attempts")
     def tries(self, mail: OutgoingEmail) -> int:

@@ -3,7 +3,7 @@ from django.urls import reverse
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
-from marketplace.core.admin import ReadOnlyAdmin, TwoPeopleAdmin
+from marketplace.core.admin import ReadOnlyAdmin, TwoPeopleAdmin, member_page
 from marketplace.core.money import dollars
 
 from .models import Credit, Order, Purchase
@@ -20,8 +20,8 @@ class OrderAdmin(ReadOnlyAdmin):
     readonly_fields = ["member", "bought", "refused"]
 
     @admin.display(description="Member", ordering="buyer__handle")
-    def member(self, order: Order) -> str:
-        return order.buyer.handle
+    def member(self, order: Order) -> SafeString:
+        return member_page(order.buyer)
 
     @admin.display(description="What was bought")
     def bought(self, order: Order) -> SafeString:
@@ -43,6 +43,7 @@ class PurchaseAdmin(ReadOnlyAdmin):
     """Who bought what. The buyer's notes and the contact are not shown to staff."""
 
     list_display = ["public_id", "member", "lead", "price", "slot", "created_at"]
+    list_filter = ["created_at"]
     list_select_related = ["buyer", "lead"]
     ordering = ["-pk"]
     search_fields = ["public_id", "lead__public_id", "order__public_id", "buyer__handle", "buyer__public_id"]
@@ -52,8 +53,8 @@ class PurchaseAdmin(ReadOnlyAdmin):
     readonly_fields = ["member", "price", "came_back"]
 
     @admin.display(description="Member", ordering="buyer__handle")
-    def member(self, purchase: Purchase) -> str:
-        return purchase.buyer.handle
+    def member(self, purchase: Purchase) -> SafeString:
+        return member_page(purchase.buyer)
 
     @admin.display(description="Price", ordering="price_cents")
     def price(self, purchase: Purchase) -> str:
@@ -82,8 +83,8 @@ class CreditAdmin(TwoPeopleAdmin):
     readonly_fields = ["member", "dollars", "asked_by", "decided_by"]
 
     @admin.display(description="Member", ordering="buyer__handle")
-    def member(self, credit: Credit) -> str:
-        return credit.buyer.handle
+    def member(self, credit: Credit) -> SafeString:
+        return member_page(credit.buyer)
 
     @admin.display(description="Amount", ordering="amount_cents")
     def dollars(self, credit: Credit) -> str:

@@ -2,7 +2,7 @@ from django.contrib import admin
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
-from marketplace.core.admin import ReadOnlyAdmin
+from marketplace.core.admin import ReadOnlyAdmin, member_page
 from marketplace.models import CheckRun, TaskFailure
 
 from .models import Act
@@ -23,7 +23,7 @@ class ActAdmin(ReadOnlyAdmin):
 
     @admin.display(description="About", ordering="member__handle")
     def about(self, act: Act) -> str:
-        return act.member.handle
+        return member_page(act.member)
 
     @admin.display(description="By", ordering="staff__handle")
     def who(self, act: Act) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 from django.db.models import Count, Min, QuerySet, Sum
 from django.db.models.functions import TruncDate
@@ -118,19 +119,25 @@ def _suspense() -> int:
 
 def _figures(reader: User, midnight: datetime) -> Iterator[Figure]:
     """How the day goes, since midnight UTC."""
+
+    def today(column: str) -> str:
+        return urlencode({f"{column}__gte": midnight})
+
     if reader.has_perm("wallet.view_deposit"):
         paid = Deposit.objects.paid().filter(paid_at__gte=midnight)
         value = _number_and_sum(paid.aggregate(number=Count("pk"), cents=Sum("received_cents")))
-        yield Figure("Deposits today", value, _list("wallet_deposit", "?state__exact=paid"))
+        yield Figure("Deposits today", value, _list("wallet_deposit", f"?{today('paid_at')}&state__exact=paid"))
         failed = Deposit.objects.filter(state=Deposit.State.FAILED, created_at__gte=midnight).count()
-        yield Figure("Deposits that failed today", f"{failed}", _list("wallet_deposit", "?state__exact=failed"))
+        address = _list("wallet_deposit", f"?{today('created_at')}&state__exact=failed")
+        yield Figure("Deposits that failed today", f"{failed}", address)
     if reader.has_perm("purchases.view_purchase"):
         sold = Purchase.objects.filter(created_at__gte=midnight)
         value = _number_and_sum(sold.aggregate(number=Count("pk"), cents=Sum("price_cents")))
-        yield Figure("Sales today", value, _list("purchases_purchase"))
+        yield Figure("Sales today", value, _list("purchases_purchase", f"?{today('created_at')}"))
     if reader.has_perm("mail.view_outgoingemail"):
         failed = OutgoingEmail.objects.filter(state=OutgoingEmail.State.FAILED, claimed_at__gte=midnight).count()
-        yield Figure("Mails that failed today", f"{failed}", _list("mail_outgoingemail", "?state__exact=failed"))
+        address = _list("mail_outgoingemail", f"?{today('claimed_at')}&state__exact=failed")
+        yield Figure("Mails that failed today", f"{failed}", address)
 
 
 def _plots(reader: User) -> list[charts.Chart]:

@@ -6,7 +6,7 @@ from django import forms
 from django.db.models import Q
 
 from accounts.models import User
-from marketplace.core.forms import ReasonField
+from marketplace.core.forms import ReasonField, refuse_contact_data
 from marketplace.core.ids import could_be_id, new_id
 from marketplace.core.money import NotMoney, parse_dollars
 from marketplace.ledger.models import Adjustment
@@ -62,7 +62,8 @@ class NoteForm(ReasonForm):
         label="Note",
         max_length=1000,
         widget=forms.Textarea(attrs={"rows": 4}),
-        help_text="For whoever answers this member next. The member may read it. Card numbers are masked.",
+        validators=[refuse_contact_data],
+        help_text="For whoever answers this member next. The member may read it. No contact data.",
         error_messages={"required": "Write something."},
     )
 
@@ -141,7 +142,11 @@ class DecisionForm(forms.Form):
 
     decision = forms.ChoiceField(choices=[("approve", "Approve"), ("decline", "Decline")])
     answer = forms.CharField(
-        label="Why not", required=False, max_length=500, help_text="Only if you decline. Your colleague reads it."
+        label="Why not",
+        required=False,
+        max_length=500,
+        validators=[refuse_contact_data],
+        help_text="Only if you decline. Your colleague reads it. No contact data.",
     )
 
     def clean(self) -> dict[str, Any]:

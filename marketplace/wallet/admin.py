@@ -6,7 +6,7 @@ from django.db.models.functions import Coalesce
 from django.http import HttpRequest
 from django.utils.html import format_html_join
 
-from marketplace.core.admin import InWords, ReadOnlyAdmin, TwoPeopleAdmin, in_words
+from marketplace.core.admin import InWords, ReadOnlyAdmin, TwoPeopleAdmin, in_words, member_page
 from marketplace.core.money import dollars
 
 from . import inbox
@@ -27,7 +27,7 @@ class DepositAdmin(ReadOnlyAdmin):
     """Deposits by handle; the billing details of a member are not shown here."""
 
     list_display = ["public_id", "member", "state", "amount", "received", "paid_at", "created_at"]
-    list_filter = ["state"]
+    list_filter = ["state", "created_at", "paid_at"]
     list_select_related = ["buyer"]
     ordering = ["-id"]
     search_fields = ["public_id", "session_id", "intent_id", "buyer__handle", "buyer__public_id"]
@@ -40,7 +40,7 @@ class DepositAdmin(ReadOnlyAdmin):
 
     @admin.display(description="Member", ordering="buyer__handle")
     def member(self, deposit: Deposit) -> str:
-        return deposit.buyer.handle
+        return member_page(deposit.buyer)
 
     @admin.display(description="Asked for", ordering="amount_cents")
     def amount(self, deposit: Deposit) -> str:
@@ -66,7 +66,7 @@ class MovementAdmin(ReadOnlyAdmin):
 
     @admin.display(description="Member", ordering="deposit__buyer__handle")
     def member(self, row: Refund | Dispute) -> str:
-        return row.deposit.buyer.handle
+        return member_page(row.deposit.buyer)
 
     @admin.display(description="State", ordering="state")
     def stands(self, row: Refund | Dispute) -> str:

@@ -1,6 +1,6 @@
 from django.contrib import admin
 
-from marketplace.core.admin import ReadOnlyAdmin
+from marketplace.core.admin import ReadOnlyAdmin, member_page
 
 from .models import Acceptance, PolicyVersion
 
@@ -22,4 +22,4 @@ class AcceptanceAdmin(ReadOnlyAdmin):
 
     @admin.display(description="Member")
     def member(self, acceptance: Acceptance) -> str:
-        return acceptance.user.handle
+        return member_page(acceptance.user)

@@ -41,6 +41,22 @@ def test_it_works(as_olga, sam, alice, purchase):
     assert told["Oldest waiting mail"] == "none waits"
 
 
+def test_the_figures_lead_to_their_rows(as_olga, alice, purchase):
+    now = clock.now()
+    for ago in (0, 1):
+        at = now - timedelta(days=ago)
+        Deposit.objects.create(
+            buyer=alice, amount_cents=5000, received_cents=5000, state="paid", paid_at=at, created_at=at,
+            expires_at=at, intent_id=f"pi_{ago}",
+        )  # fmt: skip
+        Deposit.objects.create(buyer=alice, amount_cents=5000, state="failed", created_at=at, expires_at=at)
+    OutgoingEmail.objects.filter(user=alice).update(state="failed", claimed_at=now)
+    found = {one.what: one.address for one in as_olga.get("/admin/").context["figures"]}
+    assert len(found) == 4
+    for what, address in found.items():
+        assert as_olga.get(address).context["cl"].result_count == 1, what
+
+
 def test_money_by_day(as_olga, alice, purchase):
     now = clock.now()
     for ago, cents in ((0, 50_00), (1, 20_00), (1, 30_00), (13, 70_00), (14, 999_00)):

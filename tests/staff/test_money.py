@@ -167,16 +167,42 @@ def test_nobody_decides_what_is_about_them(as_sam, as_fay, as_olga, fay, what, d
 def test_an_adjustment_goes_the_same_way(as_fay, as_olga, alice):
     address = f"/admin/members/{alice.public_id}/adjust/"
     assert as_fay.get(address).status_code == 200
-    as_fay.post(address, {"kind": "take_out", "cents": "2,000.00", "reason": "Counted twice."})
-    where = f"{APPROVALS}adjustment/{Adjustment.objects.get().public_id}/"
-    response = as_olga.post(where, {"decision": "approve"})
+    assert "The balance is $1,000.00, $0.00 of it promotional; $0.00 is owed." in as_fay.get(address).text
+    response = as_fay.post(address, {"kind": "take_out", "cents": "2,000.00", "reason": "Counted twice."})
     assert response.status_code == 409
-    assert "Only $1,000.00 is on the balance" in response.text
-    as_olga.post(where, {"decision": "decline", "answer": "Too much."})
+    assert "Only $1,000.00 of their own money is on the balance now" in response.text
+    assert "Counted twice." in response.text
     as_fay.post(address, {"kind": "take_out", "cents": "500", "reason": "Counted twice."})
-    where = f"{APPROVALS}adjustment/{Adjustment.objects.latest('pk').public_id}/"
+    where = f"{APPROVALS}adjustment/{Adjustment.objects.get().public_id}/"
+    page = as_olga.get(where).text
+    assert f'<a href="/admin/members/{alice.public_id}/">Alice</a>: balance $1,000.00' in page
     assert as_olga.post(where, {"decision": "approve"}).status_code == 302
     assert wallet_of(alice.pk).cash == 50_000
+
+
+def test_what_waits_is_said_before_more_is_asked(as_sam, as_fay, purchase):
+    address = credit_url(purchase)
+    as_sam.post(address, fields_of(as_sam.get(address)) | {"cents": "4.00"})
+    assert "$6.00 of it can be given back. $4.00 more waits for a second person already." in as_fay.get(address).text
+    page = as_fay.get(f"{APPROVALS}credit/{Credit.objects.get().public_id}/").text
+    assert f">{purchase.public_id}</a>: $10.00, $0.00 of it given back" in page
+
+
+@pytest.mark.parametrize(
+    ("words", "error"),
+    [
+        ("a", "Say why, in a few words."),
+        ("Write to her at alice@example.com instead.", "Leave out the email address or phone number"),
+        ("Call (614) 555-0142 about it.", "Leave out the email address or phone number"),
+        ("Call +16145550142 about it.", "Leave out the email address or phone number"),
+        ("Payment pi_3Qa1b2c3d4e5f6g7 of 2026-11-26, $1,234,567.89, case 1234567.", ""),
+    ],
+)
+def test_reasons_are_words_without_contact_data(as_sam, purchase, words, error):
+    address = credit_url(purchase)
+    response = as_sam.post(address, fields_of(as_sam.get(address)) | {"reason": words})
+    assert response.status_code == (422 if error else 302)
+    assert not error or (error in response.text and words in response.text)
 
 
 def test_unknown_requests(as_fay):

@@ -11,6 +11,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from accounts.staff import recently_confirmed
 from marketplace.core import two_people
 from marketplace.core.refusals import Refusal
+from marketplace.ledger.services import wallet_of
 from marketplace.staff.approvals import SORTS, Sort, waiting
 from marketplace.staff.forms import DecisionForm
 
@@ -67,7 +68,9 @@ def _page(
     request: HttpRequest, sort: Sort, row: Any, form: DecisionForm, *, status: int = 200, refusal: Refusal | None = None
 ) -> HttpResponse:
     may_decide = row.may_be_decided_by(request.user) and request.user.has_perm(sort.permission)
+    member = getattr(row, sort.about) if sort.about else None
     context = {
+        "member": member, "purse": wallet_of(member.pk) if member else None,
         "sort": sort, "row": row, "form": form, "refusal": refusal, "may_decide": may_decide,
         "may_take_back": row.is_waiting and row.maker_id == request.user.pk,
     }  # fmt: skip

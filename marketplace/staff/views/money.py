@@ -12,6 +12,7 @@ from accounts.staff import recently_confirmed
 from marketplace.core.admin import staff_with
 from marketplace.core.money import dollars
 from marketplace.ledger import adjustments
+from marketplace.ledger.services import wallet_of
 from marketplace.purchases import crediting
 from marketplace.purchases.models import Purchase
 from marketplace.staff.forms import AdjustmentForm, CreditForm, ResolutionForm
@@ -35,6 +36,8 @@ def ask_credit(request: StaffRequest, public_id: str) -> HttpResponse:
         f"{lead.vertical.name}, {lead.city} {lead.state}, lead {lead.public_id}, bought for "
         f"{dollars(purchase.price_cents)}. {dollars(left)} of it can be given back."
     )
+    if waiting := purchase.price_cents - purchase.credited_cents - left:
+        intro += f" {dollars(waiting)} more waits for a second person already."
     form = CreditForm(request.POST or None, purchase=purchase)
     words = Words("Credit a purchase", intro, "Ask for the credit", WAITS, purchase.buyer)
     verb = partial(crediting.ask, request.user, purchase)
@@ -48,7 +51,12 @@ def ask_credit(request: StaffRequest, public_id: str) -> HttpResponse:
 def ask_adjustment(request: StaffRequest, public_id: str) -> HttpResponse:
     """Put a member's balance right, or write off what they owe."""
     member = get_object_or_404(User, public_id=public_id)
-    intro = "For what no deposit, purchase or refund explains. What a lead cost is given back from its purchase."
+    purse = wallet_of(member.pk)
+    intro = (
+        "For what no deposit, purchase or refund explains. What a lead cost is given back from its purchase. "
+        f"The balance is {dollars(purse.available)}, {dollars(purse.bonus)} of it promotional; "
+        f"{dollars(purse.owed)} is owed."
+    )
     words = Words("Adjust the balance", intro, "Ask for it", WAITS, member)
     form = AdjustmentForm(request.POST or None, member=member)
     verb = partial(adjustments.ask, request.user, member)
