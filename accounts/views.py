@@ -65,6 +65,8 @@ def confirm_by_code(request: HttpRequest) -> HttpResponse:
         except TooMany as often:
             refusal, status = often, often.status
         else:
+            if not request.user.is_authenticated:
+                request.session.flush()  # a browser that still waits for another code would go on asking for that
             messages.success(request, f"Your email is confirmed. Your public name is {member.handle}. Please sign in.")
             return redirect("account_login")
     context = {"form": form, "refusal": refusal}

@@ -240,6 +240,8 @@ def processor() -> Iterator[Finding]:
             yield Finding("Stripe does not accept STRIPE_SECRET_KEY. Copy it from the dashboard.")
         elif status == 403:
             yield Finding("Stripe does not let STRIPE_SECRET_KEY read events. Give that restricted key the right.")
+        elif settings.STRIPE_API_BASE:
+            yield Finding(f"The stand-in processor at {settings.STRIPE_API_BASE} does not answer. Run script/server.")
         else:
             yield Finding("Stripe does not answer. See that this machine reaches api.stripe.com by HTTPS.")
 

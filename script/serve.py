@@ -12,6 +12,7 @@ import fcntl
 import http.client
 import os
 import secrets
+import shlex
 import socket
 import sys
 import time
@@ -50,6 +51,7 @@ def serve() -> int:
             _require_free_port(port + 1, " (of the stand-in card processor)", port, patience)
         machine.install_python_packages("requirements.txt")
         env = _environment(port, var)
+        _write_for_shells(var, env)
         faces = {"web": _web(port)} | ({"processor": _processor(port, var, env)} if stand_in else {})
         return _supervise(faces, {"worker": _worker(), "beat": _beat()}, port, var, env)
 
@@ -130,8 +132,27 @@ def _environment(port: int, var: Path) -> dict[str, str]:
     }
 
 
+def _write_for_shells(var: Path, env: Mapping[str, str]) -> None:
+    """What manage.py needs beside this server (set -a; . var/shell.env; set +a), without what the caller set."""
+    names = ["DEBUG", "LEADFAIR_VAR", "SITE_URL", "SECRET_KEY", "SEALING_KEYS", "DIGEST_KEYS"]
+    names += ["STRIPE_SECRET_KEY", "STRIPE_WEBHOOK_SECRETS", "STRIPE_API_BASE"]
+    ours = {name: env[name] for name in names if name in env and env[name] != os.environ.get(name)}
+    _write_secretly(var / "shell.env", [f"{name}={shlex.quote(value)}\n" for name, value in ours.items()])
+
+
+def _write_secretly(file: Path, lines: list[str]) -> None:
+    """All of it or nothing, and for us alone."""
+    unfinished = file.with_suffix(".new")
+    unfinished.unlink(missing_ok=True)
+    with open(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
+        out.writelines(lines)
+        out.flush()
+        os.fsync(out.fileno())
+    unfinished.rename(file)
+
+
 def _demo_keys(var: Path) -> dict[str, str]:
-    """The secrets made for this folder, once; a shell can read the file too (set -a; . var/demo.env)."""
+    """The secrets made for this folder, once."""
     file = var / "demo.env"
     keys: dict[str, str] = {}
     if file.exists():
@@ -147,13 +168,7 @@ def _demo_keys(var: Path) -> dict[str, str]:
     }
     if made.keys() - keys.keys():
         keys = {**made, **keys}
-        unfinished = file.with_suffix(".new")
-        unfinished.unlink(missing_ok=True)
-        with open(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
-            out.writelines(f"{name}={value}\n" for name, value in keys.items())
-            out.flush()
-            os.fsync(out.fileno())
-        unfinished.rename(file)
+        _write_secretly(file, [f"{name}={value}\n" for name, value in keys.items()])
     return keys
 
 

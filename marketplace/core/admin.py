@@ -7,8 +7,9 @@ from typing import Any
 from django.contrib import admin
 from django.contrib.admin.exceptions import DisallowedModelAdminLookup, DisallowedModelAdminToField
 from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest
+from django.http import Http404, HttpRequest
 from django.http.response import HttpResponseBase
 from django.urls import reverse
 from django.utils.html import format_html
@@ -61,7 +62,25 @@ class ForgivingLists(admin.ModelAdmin):
             raise IncorrectLookupParameters from error
 
 
-class ReadOnlyAdmin(ForgivingLists):
+class HonestAbsence(admin.ModelAdmin):
+    """A row that does not exist is a 404; Django's own sends to the first page."""
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> Any:
+        self._require(request, object_id)
+        return super().change_view(request, object_id, form_url, extra_context)
+
+    def history_view(self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None) -> Any:
+        self._require(request, object_id)
+        return super().history_view(request, object_id, extra_context)
+
+    def _require(self, request: HttpRequest, object_id: str) -> None:
+        if self.has_view_permission(request) and self.get_object(request, unquote(object_id)) is None:
+            raise Http404
+
+
+class ReadOnlyAdmin(ForgivingLists, HonestAbsence):
     """Looked at, never written: no add, change, delete, nor any bulk action."""
 
     actions = None
@@ -86,7 +105,16 @@ class ReadOnlyAdmin(ForgivingLists):
 
 
 class TwoPeopleAdmin(ReadOnlyAdmin):
-    """What one person asked for and another decides; done on the pages of the staff room."""
+    """What one person asked for and another decides; done on the page of ``sort`` in the staff room."""
+
+    sort: str
+
+    @admin.display(description="What you can do")
+    def to_do(self, row: Any) -> str:
+        if not row.is_waiting:
+            return "Nothing, it is over."
+        address = reverse("admin:approval", args=[self.sort, row.public_id])
+        return format_html('<a href="{}">Decide it, or take it back</a>', address)
 
     list_select_related = ["maker", "checker"]
     ordering = ["-pk"]

@@ -73,14 +73,15 @@ class PurchaseAdmin(ReadOnlyAdmin):
 class CreditAdmin(TwoPeopleAdmin):
     """What was given back of which purchase, and why. Asked for on the page of the member, decided where it waits."""
 
+    sort = "credit"
     list_display = ["public_id", "made_at", "member", "code", "dollars", "state", "asked_by", "decided_by"]
     list_filter = ["state", "code"]
     list_select_related = ["buyer", "maker", "checker"]
     search_fields = ["public_id", "purchase__public_id", "buyer__handle", "buyer__public_id"]
     search_help_text = "Handle or public id of a member, public id of a purchase or a credit."
     fields = ["public_id", "purchase", "member", "code", "dollars", "asked_by", "made_at", "reason"]
-    fields += ["state", "decided_by", "decided_at", "answer"]
-    readonly_fields = ["member", "dollars", "asked_by", "decided_by"]
+    fields += ["state", "decided_by", "decided_at", "answer", "to_do"]
+    readonly_fields = ["member", "dollars", "asked_by", "decided_by", "to_do"]
 
     @admin.display(description="Member", ordering="buyer__handle")
     def member(self, credit: Credit) -> SafeString:

@@ -69,6 +69,14 @@ REQUIRED = ("phone_1", "postal_code", "source_timestamp")
 NAMES = ("last_name", "first_name", "full_name")  # one of them is enough
 # What a lead has to have before it may be on sale (DX-16); without it, it is taken in and waits on hold.
 NEEDED_FOR_SALE = ("consent_text", "consent_at", "consent_page", "origin_site", "origin_policy_url")
+
+
+def in_short() -> dict[str, Sequence[str]]:
+    """The columns by how much they are needed, for whoever makes a file."""
+    others = FIELDS.keys() - {*REQUIRED, *NAMES, *NEEDED_FOR_SALE, "supplier", "vertical"}
+    return {"always": REQUIRED, "names": NAMES, "for_sale": NEEDED_FOR_SALE, "others": sorted(others)}
+
+
 # Names are searched without their separators, because tools also write DateOfBirth and CARDNO; short words that may be
 # part of longer ones (dob in "adobe roof") count only where they stand alone.
 # Numbers that steal a person's identity or money. A file that has them is refused as a whole (PRODUCT, "Lead").

@@ -20,7 +20,10 @@ class UploadForm(forms.Form):
     read even if the file is too large to be read."""
 
     supplier = forms.CharField(
-        label="Supplier of rows that name none", required=False, max_length=80, help_text="May stay empty."
+        label="Supplier of rows that name none",
+        required=False,
+        max_length=80,
+        help_text="May stay empty if every row names one.",
     )
     vertical = forms.ChoiceField(label="Line of business of rows that name none", required=False)
     file = forms.FileField(
@@ -34,7 +37,7 @@ class UploadForm(forms.Form):
     def __init__(self, *args: Any, is_too_large: bool = False, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         kinds = Vertical.objects.values_list("slug", "name")
-        self.fields["vertical"].choices = [("", "None"), *kinds]  # type: ignore[attr-defined]
+        self.fields["vertical"].choices = [("", "Every row names one"), *kinds]  # type: ignore[attr-defined]
         if is_too_large:
             self.fields["file"].error_messages["required"] = TOO_LARGE
 

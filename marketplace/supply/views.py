@@ -19,6 +19,7 @@ from marketplace.core.downloads import download
 from marketplace.core.refusals import Refusal, say_when
 
 from . import uploads, withdrawals
+from .columns import in_short
 from .files import Sealing
 from .forms import ColumnsForm, RejectsForm, UploadForm, WithdrawForm
 from .models import ImportBatch, Upload, Withdrawal
@@ -74,7 +75,9 @@ def _upload_page(
     request: HttpRequest, form: UploadForm, *, status: int = 200, known: FileRefused | None = None
 ) -> HttpResponse:
     here = known if isinstance(known, AlreadyHere) else None
-    return _page(request, "upload", "Upload a file of leads", {"form": form, "here": here}, status=status)
+    return _page(
+        request, "upload", "Upload a file of leads", {"form": form, "here": here, "columns": in_short()}, status=status
+    )
 
 
 @require_safe

@@ -173,6 +173,7 @@ class UnexplainedPaymentAdmin(ReadOnlyAdmin):
 class ResolutionAdmin(TwoPeopleAdmin):
     """What is asked for unexplained payments, what waits for a second person first."""
 
+    sort = "resolution"
     list_display = ["public_id", "sentence", "stands", "asked_by", "made_at", "decided_by", "decided_at"]
     list_filter = ["state"]
     list_select_related = ["payment", "member", "maker", "checker"]
@@ -180,10 +181,21 @@ class ResolutionAdmin(TwoPeopleAdmin):
     search_fields = ["public_id", "payment__intent_id", "member__handle", "member__public_id"]
     search_help_text = "Handle or public id of a member, the processor's id of a payment."
     fields = [
-        *("public_id", "sentence", "stands", "reason", "asked_by", "made_at", "decided_by", "decided_at", "answer"),
+        *(
+            "public_id",
+            "sentence",
+            "stands",
+            "reason",
+            "asked_by",
+            "made_at",
+            "decided_by",
+            "decided_at",
+            "answer",
+            "to_do",
+        ),
         *("carried_out_at", "problem"),
     ]
-    readonly_fields = ["sentence", "stands", "asked_by", "decided_by"]
+    readonly_fields = ["sentence", "stands", "asked_by", "decided_by", "to_do"]
 
     @admin.display(description="What for")
     def sentence(self, resolution: Resolution) -> str:

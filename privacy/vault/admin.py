@@ -27,7 +27,8 @@ class RevealAdmin(ReadOnlyAdmin):
 class MoreRevealsAdmin(TwoPeopleAdmin):
     """Leave to look at more people than one may alone."""
 
+    sort = "reveals"
     list_display = ["public_id", "made_at", "asked_by", "state", "decided_by", "decided_at"]
     list_filter = ["state"]
-    fields = ["public_id", "asked_by", "made_at", "reason", "state", "decided_by", "decided_at", "answer"]
-    readonly_fields = ["asked_by", "decided_by"]
+    fields = ["public_id", "asked_by", "made_at", "reason", "state", "decided_by", "decided_at", "answer", "to_do"]
+    readonly_fields = ["asked_by", "decided_by", "to_do"]

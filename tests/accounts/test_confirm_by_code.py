@@ -49,6 +49,23 @@ def test_it_works(client, nora):
     assert client.get("/account/").status_code == 200
 
 
+def test_a_browser_that_waits_for_another_code_is_let_go(client, nora):
+    typed = {"login": nora.email, "password": "correct horse battery"}
+    assert client.post(reverse("account_login"), typed)["Location"] == reverse("account_email_verification_sent")
+    codes.send_by_support(nora)
+    page = post(client, nora.email, sent_code())
+    assert page["Location"] == reverse("account_login")
+    page = client.get(page["Location"])
+    assert page.status_code == 200
+    assert "Your email is confirmed" in page.text
+
+
+def test_who_is_signed_in_stays_so(as_alice, nora):
+    codes.send_by_support(nora)
+    post(as_alice, nora.email, sent_code())
+    assert as_alice.get("/account/").status_code == 200
+
+
 def test_the_code_itself_is_not_kept(nora):
     codes.send_by_support(nora)
     assert sent_code() not in str(SupportCode.objects.values())

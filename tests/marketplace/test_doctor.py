@@ -313,7 +313,7 @@ def test_a_key_the_processor_does_not_take(settings):
 
 def test_a_processor_that_is_away(settings):
     settings.STRIPE_API_BASE = "http://127.0.0.1:1"
-    assert says(errors("processor"), "Stripe does not answer")
+    assert says(errors("processor"), "The stand-in processor at http://127.0.0.1:1 does not answer")
 
 
 @pytest.mark.parametrize("secrets", [[], [""], ["whsec_..."], ["sk_live_0123456789abcdef"]])

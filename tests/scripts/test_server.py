@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -143,6 +144,12 @@ def test_it_works(start, tmp_path, show):
     assert "Leadfair" in requests.get(f"{server.url}/", timeout=10).text
     assert requests.get(f"http://127.0.0.1:{server.port + 1}/", timeout=10).status_code == 200
     assert (var / "demo.env").stat().st_mode & 0o777 == 0o600
+    assert (var / "shell.env").stat().st_mode & 0o777 == 0o600
+    doctor = ["sh", "-c", f"set -a; . {var}/shell.env; exec {sys.executable} manage.py doctor"]
+    said = subprocess.run(
+        doctor, cwd=ROOT, env={"PATH": os.environ["PATH"]}, capture_output=True, text=True, check=False
+    )
+    assert "ok       processor" in said.stdout.splitlines(), said
     assert {path.stem for path in (var / "logs").glob("*.log")} >= {"web", "worker", "beat", "processor"}
     for word in CHILDREN.values():
         assert server.wait_for(word)

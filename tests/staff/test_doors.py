@@ -4,6 +4,8 @@ import time
 
 import pytest
 from allauth.mfa.models import Authenticator
+from django.contrib import admin
+from django.urls import reverse
 
 from .conftest import browser_of
 
@@ -75,3 +77,11 @@ def test_what_was_typed_meanwhile_is_given_back(sam, alice):
 def test_members_get_nothing_back(alice, bob):
     answer = browser_of(alice).post(f"/admin/members/{bob.public_id}/note/", {"text": "Hello."}, follow=True)
     assert answer.status_code == 404
+
+
+@pytest.mark.parametrize("number", ["0", "-1", "abc", "💥", "99999999999999999999"])
+def test_a_row_that_is_not_there(as_olga, number):
+    for model in admin.site._registry:
+        for page in ("change", "history"):
+            address = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_{page}", args=[number])
+            assert as_olga.get(address).status_code == 404, address

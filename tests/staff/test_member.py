@@ -103,6 +103,13 @@ def test_a_list_leads_to_it(as_sam, alice):
     assert url(alice) in as_sam.get("/admin/accounts/user/").text
 
 
+def test_what_makes_no_sense_now_is_not_begun(as_sam, alice):
+    here = f"/admin/members/{alice.public_id}/"
+    page = as_sam.get(f"{here}email/", follow=True)
+    assert page.redirect_chain == [(here, 302)]
+    assert "“Correct the email address” makes no sense for this member now." in page.text
+
+
 def test_nobody_of_that_id(as_sam):
     assert as_sam.get("/admin/members/nobody1234567/").status_code == 404
 

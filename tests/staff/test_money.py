@@ -48,7 +48,7 @@ def test_it_works(as_sam, as_fay, alice, purchase):
     assert wallet_of(alice.pk).cash == 99_400
     assert_sound()
     history = as_fay.get(f"/admin/purchases/credit/{Credit.objects.get().pk}/history/").text
-    assert "Approved." in history
+    assert "Credit a purchase." in history and "Approved." in history
 
 
 def test_pressed_twice_it_is_asked_for_once(as_sam, purchase):

@@ -83,7 +83,7 @@ def test_nothing_found(as_sam):
 
 def test_each_role_finds_what_it_may_see(cora, as_fay, alice, deposit, purchase):
     content = browser_of(cora)
-    assert "Nothing is called" in found(content, "Alice").text
-    assert "Nothing is called" in found(content, "pi_test_1").text
+    assert "Nothing that you may look at is called" in found(content, "Alice").text
+    assert "Nothing that you may look at is called" in found(content, "pi_test_1").text
     assert found(content, purchase.lead.public_id)["Location"].startswith("/admin/leads/lead/")
-    assert "Nothing is called" in found(as_fay, OutgoingEmail.objects.first().public_id).text
+    assert "Nothing that you may look at is called" in found(as_fay, OutgoingEmail.objects.first().public_id).text

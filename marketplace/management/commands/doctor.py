@@ -1,5 +1,6 @@
 """Say in words what is wrong with this set-up. Exit code 1 on any error; warnings alone are 0."""
 
+import logging
 import sys
 from typing import Any
 
@@ -13,6 +14,15 @@ class Command(BaseCommand):
     requires_system_checks = []  # they would end with a traceback what is to be said in words
 
     def handle(self, *args: Any, **options: Any) -> None:
+        logging.disable()  # what is in the way is said in words
+        try:
+            errors = self._say_all()
+        finally:
+            logging.disable(logging.NOTSET)
+        if errors:
+            sys.exit(1)
+
+    def _say_all(self) -> int:
         errors = warnings = 0
         for name, found in examine():
             if not found:
@@ -21,8 +31,7 @@ class Command(BaseCommand):
                 self.stdout.write(f"{'ERROR' if finding.is_error else 'warning':8} {name}: {finding.said}")
                 errors, warnings = errors + finding.is_error, warnings + (not finding.is_error)
         self.stdout.write(f"{_counted(errors, 'error')}, {_counted(warnings, 'warning')}")
-        if errors:
-            sys.exit(1)
+        return errors
 
 
 def _counted(number: int, what: str) -> str:

@@ -6,6 +6,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.views.decorators.http import require_safe
 
+from accounts.factors import has_second_factor
 from accounts.models import User
 from marketplace.core.admin import staff_with
 from marketplace.ledger import statement as books
@@ -31,6 +32,7 @@ def member(request: HttpRequest, public_id: str) -> HttpResponse:
     those take a reason."""
     found = get_object_or_404(User, public_id=public_id)
     context = {"member": found, "tasks": tasks_for(request.user, found), "roles": found.groups.order_by("name")}  # type: ignore[arg-type]
+    context["second_factor"] = has_second_factor(found)
     context |= _money(request, found) | _work(request, found)
     context["acts"] = Act.objects.filter(member=found).select_related("staff").order_by("-pk")[: 2 * SHOWN]
     context["looks"] = looks_at(found).count()

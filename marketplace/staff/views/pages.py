@@ -51,15 +51,16 @@ def form_page(request: HttpRequest, form: Form, words: Words, *, refusal: Refusa
 def form_task(
     request: StaffRequest, form: Form, words: Words, verb: Callable[..., Any], *, subject: Model | None, back: str
 ) -> HttpResponse:
-    """A page with one form whose fields ``verb`` takes: once it is done, that stands in the history of ``subject`` (of
-    what it made, without one) and the address ``back`` is next."""
+    """A page with one form whose fields ``verb`` takes: once it is done, that stands in the history of ``subject`` and
+    of what it made, and the address ``back`` is next."""
     if request.method != "POST" or not form.is_valid():
         return form_page(request, form, words)
     try:
         made = verb(**form.cleaned_data)
     except Refusal as refusal:
         return form_page(request, form, words, refusal=refusal)
-    write_history(request, subject or made, words.done)
+    for row in {subject, made} - {None}:
+        write_history(request, row, f"{words.title}.")
     messages.success(request, words.done)
     return redirect(back)
 

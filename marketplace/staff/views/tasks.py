@@ -4,10 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import HttpResponse
 from django.http.response import HttpResponseBase
-from django.shortcuts import get_object_or_404
+from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
@@ -98,6 +99,9 @@ def do_task(request: StaffRequest, public_id: str, *, task: Task) -> HttpRespons
 
 def _do_task(request: StaffRequest, public_id: str, *, task: Task) -> HttpResponse:
     member = get_object_or_404(User, public_id=public_id)
+    if request.method != "POST" and task.applies and not task.applies(member):
+        messages.warning(request, f"“{task.title}” makes no sense for this member now.")
+        return redirect("admin:member", public_id)
     form = task.form(request.POST or None, member=member)
     words = Words(task.title, task.intro, task.button, task.done, member)
     verb = partial(task.verb, request.user, member)
