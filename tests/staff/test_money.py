@@ -155,7 +155,7 @@ def test_nobody_decides_what_is_about_them(as_sam, as_fay, as_olga, fay, what, d
         as_olga.post(f"/admin/members/{fay.public_id}/adjust/", asked)
     row = (Credit if what == "credit" else Adjustment).objects.get()
     address = f"{APPROVALS}{what}/{row.public_id}/"
-    assert "Decide" not in as_fay.get(APPROVALS).text
+    assert "You may" not in as_fay.get(APPROVALS).text
     assert "It is about you: somebody else has to decide." in as_fay.get(address).text
     response = as_fay.post(address, {"decision": decision, "answer": "No."})
     assert response.status_code == 403
