@@ -85,3 +85,10 @@ def test_a_row_that_is_not_there(as_olga, number):
         for page in ("change", "history"):
             address = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_{page}", args=[number])
             assert as_olga.get(address).status_code == 404, address
+
+
+def test_asking_again_leads_back_to_the_admin(sam, alice):
+    browser = browser_of(sam, minutes_ago=16)
+    address = f"/accounts/reauthenticate/?next=/admin/members/{alice.public_id}/"
+    assert "Back to the admin" in browser.get(address).text
+    assert "Back to your account" in browser.get("/accounts/reauthenticate/").text
