@@ -153,4 +153,6 @@ class DecisionForm(forms.Form):
         data = super().clean() or self.cleaned_data
         if data.get("decision") == "decline" and not data.get("answer"):
             self.add_error("answer", "Say why you decline.")
+        if data.get("decision") == "approve" and data.get("answer"):  # Enter in that field presses the first button
+            self.add_error("answer", "You say why not. Decline it, or empty this and approve it.")
         return data

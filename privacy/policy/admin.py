@@ -12,7 +12,7 @@ class PolicyVersionAdmin(ReadOnlyAdmin):
 
 @admin.register(Acceptance)
 class AcceptanceAdmin(ReadOnlyAdmin):
-    list_display = ["member", "version", "accepted_at", "surface", "id"]
+    list_display = ["id", "member", "version", "accepted_at", "surface"]
     list_select_related = ["user", "version"]
     search_fields = ["user__handle", "user__public_id"]
     search_help_text = "Handle or public id of a member."

@@ -5,6 +5,7 @@ import re
 import pytest
 
 from marketplace.core.ids import new_id
+from marketplace.ledger import adjustments
 from marketplace.ledger.models import Adjustment
 from marketplace.ledger.services import wallet_of
 from marketplace.purchases.models import Credit
@@ -123,6 +124,26 @@ def test_a_maker_does_not_check_their_own(as_fay, alice, purchase):
     assert wallet_of(alice.pk).cash == 99_000
 
 
+def test_enter_in_why_not_moves_no_money(as_sam, as_fay, alice, purchase):
+    as_sam.post(credit_url(purchase), fields_of(as_sam.get(credit_url(purchase))))
+    address = f"{APPROVALS}credit/{Credit.objects.get().public_id}/"
+    response = as_fay.post(address, {"answer": "A person answered.", "decision": "approve"})
+    assert response.status_code == 422
+    assert "You say why not." in response.text and "A person answered." in response.text
+    assert Credit.objects.get().is_waiting
+    assert wallet_of(alice.pk).cash == 99_000
+
+
+def test_a_refused_approval_still_waits_on_its_page(as_fay, as_olga, fay, alice):
+    first = adjustments.ask(fay, alice, "take_out", cents=1_000_00, reason="Counted twice.")
+    second = adjustments.ask(fay, alice, "take_out", cents=1, reason="Counted twice.")
+    as_olga.post(f"{APPROVALS}adjustment/{first.public_id}/", {"decision": "approve"})
+    response = as_olga.post(f"{APPROVALS}adjustment/{second.public_id}/", {"decision": "approve"})
+    assert response.status_code == 409
+    assert "Waiting for a second person" in response.text and "Approved by" not in response.text
+    assert 'value="decline"' in response.text
+
+
 def test_taken_back(as_fay, as_olga, purchase):
     as_fay.post(credit_url(purchase), fields_of(as_fay.get(credit_url(purchase))))
     address = f"{APPROVALS}credit/{Credit.objects.get().public_id}/"
@@ -157,7 +178,7 @@ def test_nobody_decides_what_is_about_them(as_sam, as_fay, as_olga, fay, what, d
     address = f"{APPROVALS}{what}/{row.public_id}/"
     assert "You may" not in as_fay.get(APPROVALS).text
     assert "It is about you: somebody else has to decide." in as_fay.get(address).text
-    response = as_fay.post(address, {"decision": decision, "answer": "No."})
+    response = as_fay.post(address, {"decision": decision, "answer": "No." if decision == "decline" else ""})
     assert response.status_code == 403
     assert "Somebody else has to decide" in response.text
     row.refresh_from_db()

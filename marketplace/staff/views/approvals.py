@@ -50,6 +50,7 @@ def approval(request: StaffRequest, sort: str, public_id: str) -> HttpResponse:
     try:
         said = _decide(request, found, row, form)
     except Refusal as refusal:
+        row.refresh_from_db()  # what was tried and rolled back stands in it
         return _page(request, found, row, form, status=refusal.status, refusal=refusal)
     write_history(request, row, said)
     messages.success(request, f"{said} {found.approved if said == 'Approved.' else ''}".strip())
