@@ -512,9 +512,9 @@ def _staff(stack: Stack, facts: dict):
     reveal, look = f"/admin/members/{alice}/reveal/", f"/admin/members/{alice}/view/"
     yield "details", charlie.submit(charlie.get(reveal), "reveal", reason="Asked for a receipt.")
     yield "details, without a reason", charlie.submit(charlie.get(reveal), "reveal", 422, reason="")
-    note = f"/admin/members/{alice}/stop-buying/"
-    charlie.submit(charlie.get(note), "stop-buying", reason="Looks odd.")
-    yield "buying is paused already", charlie.submit(charlie.get(note), "stop-buying", 409, reason="Looks odd.")
+    page = charlie.get(f"/admin/members/{alice}/stop-buying/")  # in two windows
+    charlie.submit(page, "stop-buying", reason="Looks odd.")
+    yield "buying is paused already", charlie.submit(page, "stop-buying", 409, reason="Looks odd.")
     again = f"/admin/members/{alice}/allow-buying/"
     charlie.submit(charlie.get(again), "allow-buying", reason="Explained.")
     approval = f"/admin/approvals/credit/{facts['asked']}/"
