@@ -62,26 +62,9 @@ class ForgivingLists(admin.ModelAdmin):
             raise IncorrectLookupParameters from error
 
 
-class HonestAbsence(admin.ModelAdmin):
-    """A row that does not exist is a 404; Django's own sends to the first page."""
-
-    def change_view(
-        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
-    ) -> Any:
-        self._require(request, object_id)
-        return super().change_view(request, object_id, form_url, extra_context)
-
-    def history_view(self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None) -> Any:
-        self._require(request, object_id)
-        return super().history_view(request, object_id, extra_context)
-
-    def _require(self, request: HttpRequest, object_id: str) -> None:
-        if self.has_view_permission(request) and self.get_object(request, unquote(object_id)) is None:
-            raise Http404
-
-
-class ReadOnlyAdmin(ForgivingLists, HonestAbsence):
-    """Looked at, never written: no add, change, delete, nor any bulk action."""
+class ReadOnlyAdmin(ForgivingLists):
+    """Looked at, never written: no add, change, delete, nor any bulk action. A row that does not exist is a 404, where
+    Django would send to the first page."""
 
     actions = None
     list_per_page = 50
@@ -102,6 +85,20 @@ class ReadOnlyAdmin(ForgivingLists, HonestAbsence):
         names = (one[0] if isinstance(one, tuple) else one for one in self.list_filter)
         filters = {getattr(name, "parameter_name", name) for name in names}
         return lookup.partition("__")[0] in filters and super().lookup_allowed(lookup, value, request)
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> Any:
+        self._require(request, object_id)
+        return super().change_view(request, object_id, form_url, extra_context)
+
+    def history_view(self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None) -> Any:
+        self._require(request, object_id)
+        return super().history_view(request, object_id, extra_context)
+
+    def _require(self, request: HttpRequest, object_id: str) -> None:
+        if self.has_view_permission(request) and self.get_object(request, unquote(object_id)) is None:
+            raise Http404
 
 
 class TwoPeopleAdmin(ReadOnlyAdmin):

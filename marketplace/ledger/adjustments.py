@@ -13,6 +13,7 @@ from .models import Adjustment
 
 Kind = Adjustment.Kind
 MOST = 10_000_00  # cents that one request may move
+PREFIX = "adjustment:"  # of an adjustment's reference in the ledger
 
 
 class NotThatMuch(Refusal):
@@ -73,7 +74,7 @@ def decline(checker: Any, adjustment: Adjustment, *, answer: str) -> None:
 
 def reference_of(adjustment: Adjustment) -> str:
     """The money fact of an approved adjustment."""
-    return f"adjustment:{adjustment.public_id}"
+    return f"{PREFIX}{adjustment.public_id}"
 
 
 def _book(adjustment: Adjustment, wallet: ledger.Wallet) -> None:

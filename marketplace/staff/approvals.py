@@ -27,7 +27,6 @@ class Sort:
     approve: Callable[[User, Any], None]
     decline: Callable[..., None]
     approved: str
-    about: str = ""  # the field with the member whom it is about
 
     def rows(self) -> Any:
         return self.model._default_manager.select_related("maker", "checker", *self.with_all)
@@ -44,7 +43,6 @@ SORTS = {
             crediting.approve,
             crediting.decline,
             "The money is back on the buyer's balance, and the buyer is told by mail.",
-            about="buyer",
         ),
         Sort(
             "adjustment",
@@ -54,7 +52,6 @@ SORTS = {
             adjustments.approve,
             adjustments.decline,
             "It is booked, and the member is told by mail.",
-            about="owner",
         ),
         Sort(
             "resolution",
@@ -64,7 +61,6 @@ SORTS = {
             suspense.approve,
             suspense.decline,
             "It is on the member's balance, or on its way back to the card.",
-            about="member",
         ),
         Sort(
             "reveals",

@@ -181,19 +181,8 @@ class ResolutionAdmin(TwoPeopleAdmin):
     search_fields = ["public_id", "payment__intent_id", "member__handle", "member__public_id"]
     search_help_text = "Handle or public id of a member, the processor's id of a payment."
     fields = [
-        *(
-            "public_id",
-            "sentence",
-            "stands",
-            "reason",
-            "asked_by",
-            "made_at",
-            "decided_by",
-            "decided_at",
-            "answer",
-            "to_do",
-        ),
-        *("carried_out_at", "problem"),
+        *("public_id", "sentence", "stands", "reason", "asked_by", "made_at"),
+        *("decided_by", "decided_at", "answer", "to_do", "carried_out_at", "problem"),
     ]
     readonly_fields = ["sentence", "stands", "asked_by", "decided_by", "to_do"]
 

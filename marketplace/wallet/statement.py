@@ -9,7 +9,7 @@ from django.db.models import F, Q
 from django.urls import reverse
 
 from accounts.models import User
-from marketplace.ledger.adjustments import reference_of
+from marketplace.ledger.adjustments import PREFIX, reference_of
 from marketplace.ledger.models import Adjustment, Transfer
 from marketplace.ledger.statement import Entry
 
@@ -67,7 +67,7 @@ class Deposits:
 @tells(Kind.ADJUSTMENT)
 def adjusted(references: Sequence[str]) -> dict[str, Cause]:
     """What was put right, in the words in which it was decided."""
-    ids = [reference.removeprefix("adjustment:") for reference in references]
+    ids = [reference.removeprefix(PREFIX) for reference in references]
     found = Adjustment.objects.filter(public_id__in=ids)
     return {reference_of(adjustment): Cause(adjustment.get_kind_display()) for adjustment in found}
 

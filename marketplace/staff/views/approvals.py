@@ -8,6 +8,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from accounts.models import User
 from accounts.staff import recently_confirmed
 from marketplace.core import two_people
 from marketplace.core.refusals import Refusal
@@ -69,7 +70,7 @@ def _page(
     request: HttpRequest, sort: Sort, row: Any, form: DecisionForm, *, status: int = 200, refusal: Refusal | None = None
 ) -> HttpResponse:
     may_decide = row.may_be_decided_by(request.user) and request.user.has_perm(sort.permission)
-    member = getattr(row, sort.about) if sort.about else None
+    member = User.objects.filter(pk=row.about_id).first()
     context = {
         "member": member, "purse": wallet_of(member.pk) if member else None,
         "sort": sort, "row": row, "form": form, "refusal": refusal, "may_decide": may_decide,

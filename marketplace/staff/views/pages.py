@@ -59,8 +59,9 @@ def form_task(
         made = verb(**form.cleaned_data)
     except Refusal as refusal:
         return form_page(request, form, words, refusal=refusal)
-    for row in {subject, made} - {None}:
-        write_history(request, row, f"{words.title}.")
+    for row in (subject, made):
+        if row is not None:
+            write_history(request, row, f"{words.title}.")
     messages.success(request, words.done)
     return redirect(back)
 
