@@ -25,19 +25,16 @@ def book_once(debit: str, credit: str, amount: int, *, kind: str, reference: str
     return True
 
 
-def deposit_of(intent_id: str) -> Deposit | None:
-    """The deposit of a payment, locked. A payment that has none is locked itself if its money is unexplained, so that
-    nobody makes a deposit of it meanwhile."""
+def lock_payment(intent_id: str) -> tuple[Deposit | None, UnexplainedPayment | None]:
+    """The deposit of a payment and its row as unexplained money, whichever there are, both locked until the
+    transaction ends and before anybody's accounts. A payment that has neither is not known yet: it may be booked a
+    moment later, so that the books, asked after this, are no answer to whose it is."""
     deposits = Deposit.objects.select_for_update(no_key=True).filter(intent_id=intent_id)
     deposit = deposits.first()
-    if deposit is None and lock_unexplained(intent_id) is not None:
+    unexplained = UnexplainedPayment.objects.select_for_update(no_key=True).filter(intent_id=intent_id).first()
+    if deposit is None and unexplained is not None:
         deposit = deposits.first()  # made of it while we waited
-    return deposit
-
-
-def lock_unexplained(intent_id: str) -> UnexplainedPayment | None:
-    """The unexplained payment, locked. After its deposit, before anybody's accounts."""
-    return UnexplainedPayment.objects.select_for_update(no_key=True).filter(intent_id=intent_id).first()
+    return deposit, unexplained
 
 
 def into_suspense(intent_id: str, amount: int, *, named: Deposit | None = None) -> None:

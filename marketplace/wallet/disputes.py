@@ -6,8 +6,8 @@ from marketplace.core.transactions import in_transaction
 from marketplace.ledger import services as ledger
 
 from . import emails, gateway
-from .books import book_once, deposit_of, left_suspense, out_of_suspense
-from .models import Deposit, Dispute
+from .books import book_once, left_suspense, lock_payment, out_of_suspense
+from .models import Deposit, Dispute, UnexplainedPayment
 from .refunds import PaymentNotKnown
 
 # A bank's question (warning_…) may become a dispute; a lost one may be appealed, which stops nothing, and even won.
@@ -35,15 +35,12 @@ def apply_dispute(dispute: gateway.DisputeFact) -> None:
     Raises:
         PaymentNotKnown: the payment was never settled; settle it first.
     """
-    deposit = deposit_of(dispute.intent_id)
-    if deposit is None:
-        _without_deposit(dispute)
+    deposit, unexplained = lock_payment(dispute.intent_id)
+    withdrawn, reinstated = f"{dispute.id}:withdrawn", f"{dispute.id}:reinstated"
+    if deposit is None or left_suspense(withdrawn):
+        _without_deposit(dispute, unexplained)
         return
     wallet = ledger.lock(deposit.buyer_id)
-    withdrawn, reinstated = f"{dispute.id}:withdrawn", f"{dispute.id}:reinstated"
-    if left_suspense(withdrawn):
-        _without_deposit(dispute)
-        return
     known = _keep(deposit, dispute)
     if dispute.withdrawn and not ledger.is_booked(withdrawn):
         wallet = ledger.take_out(wallet, "processor", dispute.withdrawn, kind=ledger.Kind.DISPUTE, reference=withdrawn)
@@ -90,11 +87,11 @@ def _is_open(status: str) -> bool:
     return _RANK["needs_response"] <= _rank(status) <= _STILL_OPEN
 
 
-def _without_deposit(dispute: gateway.DisputeFact) -> None:
+def _without_deposit(dispute: gateway.DisputeFact, payment: UnexplainedPayment | None) -> None:
     """A dispute over money in suspense is paid from suspense. One in a foreign currency that never moved our books is
     for a person to look at."""
     withdrawn, reinstated = f"{dispute.id}:withdrawn", f"{dispute.id}:reinstated"
-    if not ledger.is_booked(f"{dispute.intent_id}:credit") and (dispute.currency == CURRENCY or dispute.withdrawn):
+    if payment is None and (dispute.currency == CURRENCY or dispute.withdrawn):
         raise PaymentNotKnown(dispute.intent_id)
     out_of_suspense(dispute.intent_id, dispute.withdrawn, reference=withdrawn)
     out_of_suspense(dispute.intent_id, -dispute.reinstated, reference=reinstated)

@@ -6,8 +6,8 @@ from marketplace.core.transactions import in_transaction
 from marketplace.ledger import services as ledger
 
 from . import emails, gateway
-from .books import deposit_of, left_suspense, out_of_suspense
-from .models import Deposit
+from .books import left_suspense, lock_payment, out_of_suspense
+from .models import Deposit, UnexplainedPayment
 
 CAME_BACK = {"failed", "canceled"}
 _RANK = {"succeeded": 1, "failed": 2, "canceled": 2}  # every other state is earlier
@@ -20,15 +20,12 @@ def apply_refund(refund: gateway.RefundFact) -> None:
     Raises:
         PaymentNotKnown: the payment was never settled; settle it first.
     """
-    deposit = deposit_of(refund.intent_id)
-    if deposit is None:
-        _without_deposit(refund)
+    deposit, unexplained = lock_payment(refund.intent_id)
+    out, back = f"{refund.id}:out", f"{refund.id}:back"
+    if deposit is None or left_suspense(out):
+        _without_deposit(refund, unexplained)
         return
     wallet = ledger.lock(deposit.buyer_id)
-    out, back = f"{refund.id}:out", f"{refund.id}:back"
-    if left_suspense(out):
-        _without_deposit(refund)
-        return
     amount = _in_ours(refund)
     state = _keep(deposit, refund, amount)
     if not ledger.is_booked(out):
@@ -61,11 +58,11 @@ def _keep(deposit: Deposit, refund: gateway.RefundFact, amount: int) -> str:
     return known.state
 
 
-def _without_deposit(refund: gateway.RefundFact) -> None:
+def _without_deposit(refund: gateway.RefundFact, payment: UnexplainedPayment | None) -> None:
     """A refund of money in suspense leaves suspense; one of a payment not told yet waits for it. One in a foreign
     currency that never moved our books is for a person to look at."""
     out, back = f"{refund.id}:out", f"{refund.id}:back"
-    if not ledger.is_booked(f"{refund.intent_id}:credit"):
+    if payment is None:
         if refund.currency == CURRENCY or refund.settled is not None:
             raise PaymentNotKnown(refund.intent_id)
     elif refund.settled is not None:

@@ -15,7 +15,7 @@ from marketplace.core.two_people import SamePerson, ask_once, asked_before, deci
 from marketplace.ledger import services as ledger
 
 from . import emails, gateway
-from .books import deposit_of, lock_unexplained
+from .books import lock_payment
 from .models import Deposit, Resolution, UnexplainedPayment
 from .refunds import apply_refund
 
@@ -141,8 +141,7 @@ def _decide(checker: User, resolution: Resolution, state: Resolution.State, *, a
 
 
 def _locked(payment: UnexplainedPayment) -> tuple[Deposit | None, UnexplainedPayment]:
-    deposit = deposit_of(payment.intent_id)
-    locked = lock_unexplained(payment.intent_id)
+    deposit, locked = lock_payment(payment.intent_id)
     if locked is None:
         raise NothingLeft
     return deposit, locked

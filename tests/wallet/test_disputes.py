@@ -6,10 +6,9 @@ import pytest
 
 from marketplace.mail.models import OutgoingEmail
 from marketplace.purchases.services import BuyingStopped, buy_lead, new_key
-from marketplace.wallet import disputes
-from marketplace.wallet.gateway import DisputeFact
+from marketplace.wallet import deposits, disputes
+from marketplace.wallet.gateway import DisputeFact, Payment
 from marketplace.wallet.models import Dispute
-from tests.people import give
 from tests.stock import make_lead
 from tests.wallet.conftest import alerts, balance, in_the_books, spend, suspense
 
@@ -196,8 +195,8 @@ def test_a_state_we_do_not_know_stops_buying(site, buyer):
     assert Dispute.objects.filter(buyer=buyer, is_open=True).exists()
 
 
-def test_a_fee_that_is_given_back(db, buyer):
-    give(buyer, 1, reference="pi_1:credit")
+def test_a_fee_that_is_given_back(db):
+    deposits.settle(Payment("pi_1", "succeeded", 1, "usd", "", 1, 0))
     fact = DisputeFact("du_1", "pi_1", 1, "won", 1, FEE, 1, fee_returned=FEE)
     for _ in range(2):
         disputes.apply_dispute(fact)

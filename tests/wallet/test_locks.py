@@ -1,4 +1,5 @@
-"""Every verb that moves money takes its locks in one order: the deposit first, then the buyer's accounts."""
+"""Every verb that moves money takes its locks in one order: the deposit, the unexplained payment, the buyer's
+accounts."""
 
 import re
 from collections.abc import Callable
@@ -34,26 +35,25 @@ def deposit(buyer) -> Deposit:
 def test_the_deposit_then_the_accounts_then_the_money(deposit, verb):
     if verb != "settle":
         deposits.settle(replace(PAID, id="pi_2", deposit_id=deposit.public_id))
-    with CaptureQueriesContext(
-        connection,
-    ) as captured:
+    with CaptureQueriesContext(connection) as captured:
         VERBS[verb](deposit)
     said = [query["sql"] for query in captured if not re.match(r"SAVEPOINT|RELEASE", query["sql"])]
-    first = {
-        what: next((index for index, sql in enumerate(said) if re.search(pattern, sql)), None)
+    places = {
+        what: [index for index, sql in enumerate(said) if re.search(pattern, sql)]
         for what, pattern in {
             "deposit": r'^SELECT .*FROM "?wallet_deposit"?',
+            "unexplained": r'^SELECT .*FROM "wallet_unexplainedpayment".*"intent_id" = ',
             "accounts": r"^SELECT .*FROM ledger_account",
-            "money": r"INSERT INTO ledger_transfer",
-            "state": r'^UPDATE "wallet_|INSERT INTO "wallet_',
+            "change": r'INSERT INTO ledger_transfer|^UPDATE "wallet_|INSERT INTO "wallet_',
         }.items()
     }
-    assert first["deposit"] == 0
-    assert first["accounts"] == 1
-    assert all(place is None or place > 1 for what, place in first.items() if what in {"money", "state"})
+    locks = [places[what][0] for what in ("deposit", "unexplained", "accounts") if places[what]]
+    assert locks[0] == 0
+    assert locks == sorted(locks)
+    assert len(locks) == (3 if verb in {"refund", "dispute"} else 2)
+    assert min(places["change"], default=len(said)) > locks[-1]
     if connection.vendor == "postgresql":
-        assert "FOR NO KEY UPDATE" in said[0]
-        assert "FOR NO KEY UPDATE" in said[1]
+        assert all("FOR NO KEY UPDATE" in said[place] for place in locks)
 
 
 @pytest.mark.django_db(transaction=True)

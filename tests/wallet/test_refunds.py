@@ -2,11 +2,12 @@
 
 import pytest
 
+from marketplace.core import clock
 from marketplace.ledger.models import Transfer
 from marketplace.mail.models import OutgoingEmail
-from marketplace.wallet import inbox, refunds
-from marketplace.wallet.gateway import RefundFact
-from marketplace.wallet.models import Refund
+from marketplace.wallet import checks, deposits, disputes, inbox, refunds
+from marketplace.wallet.gateway import DisputeFact, Payment, RefundFact
+from marketplace.wallet.models import Deposit, Refund
 from tests.wallet.conftest import alerts, balance, in_the_books, spend, suspense
 
 pytestmark = pytest.mark.django_db
@@ -137,6 +138,36 @@ def test_of_a_payment_nobody_knows(db, buyer):
     with pytest.raises(refunds.PaymentNotKnown):
         refunds.apply_refund(RefundFact("re_1", "pi_unknown", 100, "usd", "succeeded", 100))
     assert not Transfer.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("module", "book", "fact"),
+    [
+        (refunds, refunds.apply_refund, RefundFact("re_1", "pi_1", 4_000, "usd", "succeeded", 4_000)),
+        (disputes, disputes.apply_dispute, DisputeFact("du_1", "pi_1", 4_000, "lost", 4_000, 0, 0)),
+    ],
+)
+def test_of_a_payment_credited_a_moment_after_the_look(buyer, monkeypatch, module, book, fact):
+    """It is the member's money that goes back, never that of suspense."""
+    now = clock.now()
+    deposit = Deposit.objects.create(buyer=buyer, amount_cents=10_000, created_at=now, expires_at=now)
+    look = module.lock_payment
+
+    payment = Payment("pi_1", "succeeded", 10_000, "usd", deposit.public_id, 10_000, 320)
+
+    def credited_then(intent_id):
+        found = look(intent_id)
+        deposits.settle(payment)
+        return found
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(module, "lock_payment", credited_then)
+        with pytest.raises(refunds.PaymentNotKnown):
+            book(fact)
+    deposits.settle(payment)
+    book(fact)
+    assert (balance(buyer), suspense()) == (6_000, 0)
+    assert list(checks.findings()) == []
 
 
 def test_every_refund_of_a_charge_is_read_to_the_last_page(site, buyer):

@@ -449,8 +449,14 @@ def test_control_without_the_payments_lock_the_money_leaves_twice(payment, maker
         given.wait(10)
         refunds.apply_refund(RefundFact("re_1", "pi_9", 9_000, "usd", "succeeded", 9_000))
 
+    def look_only(intent_id: str) -> tuple[Deposit | None, UnexplainedPayment | None]:
+        return (
+            Deposit.objects.filter(intent_id=intent_id).first(),
+            UnexplainedPayment.objects.filter(intent_id=intent_id).first(),
+        )
+
     monkeypatch.setattr(ledger, "put_in", slow)
-    monkeypatch.setattr(refunds, "deposit_of", lambda intent_id: Deposit.objects.filter(intent_id=intent_id).first())
+    monkeypatch.setattr(refunds, "lock_payment", look_only)
     race([lambda: suspense.approve(checker, asked), refund])
     assert in_suspense() == -9_000
 
