@@ -8,10 +8,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from allauth.account import views as allauth
+from allauth.account.internal.flows.email_verification_by_code import EmailVerificationProcess
 from allauth.account.utils import get_next_redirect_url, passthrough_next_redirect_url
 from django.contrib import messages
 from django.forms import Form
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import redirect
 from django.template.response import SimpleTemplateResponse
 from django.urls import Resolver404, resolve, reverse
 from django.views.decorators.cache import never_cache
@@ -102,7 +104,18 @@ class _Code(FormView):
 
 
 class EnterCode(_Code, allauth.ConfirmEmailVerificationCodeView):
-    """The code that proves an email."""
+    """The code that proves an email. Nothing is shown of an address that support corrected meanwhile, nor mailed to it:
+    it may be somebody else's."""
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        waiting = EmailVerificationProcess.resume(request)
+        if waiting and request.user.is_anonymous and waiting.user and waiting.user.email != waiting.email:
+            waiting.abort()
+            messages.info(
+                request, "Our support corrected your address and mailed a code to the right one. Enter it here."
+            )
+            return redirect("accounts:confirm_by_code")
+        return super().dispatch(request, *args, **kwargs)
 
     def _resend_form_valid(self, form: Form) -> HttpResponse:
         before = dict(self._process.state)

@@ -136,11 +136,18 @@ class EmailProved(Refusal):
     message = "This member has proved their email address. They change it themselves, with a code to the new one."
 
 
+class SameEmail(Refusal):
+    """Nothing is mistyped."""
+
+    message = "That is the address of this account already. To send a code again, use \u201cSend a new code\u201d."
+
+
 def correct_email(member: User, email: str) -> None:
     """Give a member who mistyped their address at sign-up the right one. Codes sent to the wrong one no longer work.
 
     Raises:
         EmailProved: the present address is proved; then only its owner may leave it (AL-49).
+        SameEmail: it is ``email`` already.
         EmailTaken: another account has ``email``.
     """
     try:
@@ -148,6 +155,8 @@ def correct_email(member: User, email: str) -> None:
             present = User.objects.select_for_update(no_key=True).get(pk=member.pk)
             if present.is_verified:
                 raise EmailProved
+            if present.email == email.lower():
+                raise SameEmail
             present.email = email.lower()
             present.save(update_fields=["email"])
             EmailAddress.objects.filter(user=present).delete()

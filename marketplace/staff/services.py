@@ -56,7 +56,7 @@ def correct_email(staff: User, member: User, *, email: str, reason: str) -> None
     """Replace an address that was mistyped at sign-up, and send a code to the right one.
 
     Raises:
-        EmailProved, EmailTaken: see ``accounts.correct_email``.
+        EmailProved, SameEmail, EmailTaken: see ``accounts.correct_email``.
         TooMany: more than 5 codes an hour; the address stays as it is.
     """
     codes.count_by_support(member)

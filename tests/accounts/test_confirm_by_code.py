@@ -168,6 +168,31 @@ def test_the_code_of_the_sign_up_page_ends_with_the_wrong_address(client, nora):
     assert nora.email == "nora.right@example.com"
 
 
+@pytest.mark.parametrize("proved", [False, True])
+def test_nothing_is_mailed_to_the_wrong_address_from_a_browser_that_still_waits(client, nora, proved):
+    client.post(reverse("account_login"), {"login": nora.email, "password": "correct horse battery"})
+    wrong, page = nora.email, reverse("account_email_verification_sent")
+    assert wrong in client.get(page).text, "the control: the page names the address it waits for"
+    services.correct_email(nora, "nora.right@example.com")
+    codes.send_by_support(nora)
+    if proved:
+        codes.confirm("nora.right@example.com", sent_code())
+    before = OutgoingEmail.objects.count()
+    response = client.post(page, {"action": "resend"}, follow=True)
+    assert response.redirect_chain == [(reverse("accounts:confirm_by_code"), 302)]
+    assert "support corrected your address" in response.text
+    assert wrong not in response.text
+    assert OutgoingEmail.objects.count() == before
+    assert wrong not in client.get(page, follow=True).text
+    nora.refresh_from_db()
+    assert (nora.email, nora.is_verified) == ("nora.right@example.com", proved)
+
+
+def test_a_right_address_is_not_corrected(nora):
+    with pytest.raises(services.SameEmail):
+        services.correct_email(nora, nora.email.upper())
+
+
 def test_only_one_that_was_never_proved(alice):
     with pytest.raises(services.EmailProved):
         services.correct_email(alice, "alice.new@example.com")
