@@ -7,7 +7,7 @@ from marketplace.ledger import services as ledger
 
 from . import emails, gateway
 from .books import left_suspense, lock_payment, out_of_suspense
-from .models import Deposit, UnexplainedPayment
+from .models import Deposit, Resolution, UnexplainedPayment
 
 CAME_BACK = {"failed", "canceled"}
 _RANK = {"succeeded": 1, "failed": 2, "canceled": 2}  # every other state is earlier
@@ -69,7 +69,14 @@ def _without_deposit(refund: gateway.RefundFact, payment: UnexplainedPayment | N
         out_of_suspense(refund.intent_id, refund.settled, reference=out)
         if refund.status in CAME_BACK:
             out_of_suspense(refund.intent_id, -refund.settled, reference=back)
-    emails.alert_operators("suspense-refund", refund.id)
+    if refund.status in CAME_BACK or not _was_decided(refund):
+        emails.alert_operators("suspense-refund", refund.id)
+
+
+def _was_decided(refund: gateway.RefundFact) -> bool:
+    """Whether two people decided to send the payment back: then its refund surprises nobody."""
+    decided = Resolution.objects.filter(payment__intent_id=refund.intent_id, state=Resolution.State.APPROVED)
+    return decided.filter(member=None).exists()
 
 
 class PaymentNotKnown(Exception):

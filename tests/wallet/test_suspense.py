@@ -493,6 +493,18 @@ def test_it_is_sent_back(site, stray, maker, checker):
     assert in_suspense() == 0
 
 
+def test_what_was_decided_alarms_nobody_but_its_failure_does(site, stray, maker, checker):
+    suspense.approve(checker, suspense.ask(maker, stray, reason=WHY))
+    tasks.send_back()
+    site.hear()
+    refund = refunds_at(site)[0]["id"]
+    assert f"suspense-refund:{refund}" not in alerts()
+    site.processor.fail_refund(refund)
+    site.hear()
+    assert f"suspense-refund:{refund}" in alerts()
+    assert again(stray).left_cents == 9_000
+
+
 def test_no_answer_and_then_one(impatient, site, stray, maker, checker):
     asked = suspense.ask(maker, stray, reason=WHY)
     suspense.approve(checker, asked)
