@@ -22,7 +22,7 @@ from privacy.vault.digests import digest
 
 from . import emails, services
 from .limits import seconds_left
-from .models import User
+from .models import User, reachable_email
 
 
 class AccountAdapter(DefaultAccountAdapter):
@@ -57,6 +57,10 @@ class AccountAdapter(DefaultAccountAdapter):
         user.password = form.password_hash
         services.register(user, terms=form.terms_version, terms_sha256=data["terms_sha256"])
         return user
+
+    def clean_email(self, email: str) -> str:
+        reachable_email(email)
+        return email
 
     def set_password(self, user: User, password: str) -> None:
         services.set_password(user, password)

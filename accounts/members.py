@@ -23,6 +23,7 @@ from .models import User
 
 View = Callable[..., HttpResponseBase]
 NOT_TYPED = {"csrfmiddlewaretoken", "key", "next", "choice", "code", "credential"}
+CALLED = {"cents": "Amount in dollars", "answer": "Why not"}  # fields whose names say less than their labels
 
 
 class MemberRequest(HttpRequest):
@@ -108,7 +109,7 @@ def give_back(request: HttpRequest, *, there: str) -> HttpResponse:
 def _typed(request: HttpRequest) -> str:
     """What the form said, a line for each field that was filled in; no password."""
     return "\n".join(
-        f"{name.replace('_', ' ').capitalize()}: {', '.join(map(str, values))}"
+        f"{CALLED.get(name) or name.replace('_', ' ').capitalize()}: {', '.join(map(str, values))}"
         for name, values in request.POST.lists()
         if any(values) and name not in NOT_TYPED and "password" not in name
     )

@@ -30,6 +30,7 @@ urlpatterns = [
     path("sitemap.xml", sitemap, {"sitemaps": SITEMAPS}, name="sitemap"),
     # The admin's own page knows neither the limit on tries nor the mail about a new password.
     path("admin/password_change/", RedirectView.as_view(pattern_name="account_change_password")),
+    path("admin/logout/", RedirectView.as_view(pattern_name="account_logout")),  # one way out, as there is one way in
     path("admin/", admin.site.urls),
 ]
 if settings.DEBUG:
@@ -39,5 +40,6 @@ if settings.DEBUG:
     ]
 handler429 = "marketplace.views.too_many_requests"  # allauth asks for it
 handler400 = "marketplace.views.bad_request"
+handler403 = "marketplace.views.forbidden"
 handler404 = "marketplace.views.not_found"
 handler500 = "marketplace.views.server_error"

@@ -32,6 +32,7 @@ from marketplace.leads import pricing
 from marketplace.leads.facets import COUNTED, counted_before
 from marketplace.leads.models import Lead, Vertical
 from marketplace.mail.models import OutgoingEmail
+from marketplace.staff.views.pages import admin_refused
 from marketplace.wallet import gateway
 from marketplace.wallet.models import MAXIMUM_CENTS, MINIMUM_CENTS, EventCursor
 
@@ -184,9 +185,14 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     return static_page(413 if isinstance(exception, RequestDataTooBig) else 400)
 
 
+def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """403: nothing was changed. To our staff it says that their role lacks it."""
+    return admin_refused(request, 403) or render(request, "403.html", status=403)
+
+
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """404: says what may have happened and where to go on."""
-    return render(request, "404.html", status=404)
+    return admin_refused(request, 404) or render(request, "404.html", status=404)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:

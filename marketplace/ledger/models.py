@@ -169,3 +169,8 @@ class Adjustment(TwoPeople):
     def sentence(self) -> str:
         """What approving it does."""
         return f"{self.get_kind_display()}: {dollars(self.amount_cents)} for {self.owner.handle}"
+
+    @property
+    def done(self) -> str:
+        """What was done once it is approved."""
+        return "It is booked, and the member is told by mail."

@@ -30,7 +30,7 @@ class MoreThanPaid(Refusal):
 
 
 @in_transaction
-def ask(maker: User, purchase: Purchase, *, cents: int, code: Credit.Code, reason: str, key: str = "") -> Credit:
+def ask(maker: User, purchase: Purchase, *, cents: int, problem: Credit.Code, reason: str, key: str = "") -> Credit:
     """Ask for ``cents`` of a purchase to be given back. Nothing moves before somebody else approves it. The same form
     (``key``) sent again answers with the first request.
 
@@ -43,7 +43,7 @@ def ask(maker: User, purchase: Purchase, *, cents: int, code: Credit.Code, reaso
     if maker.pk == purchase.buyer_id:
         raise SamePerson
     cents = whole_cents(cents)
-    fields = {"purchase": purchase, "buyer_id": purchase.buyer_id, "amount_cents": cents, "code": Credit.Code(code)}
+    fields = {"purchase": purchase, "buyer_id": purchase.buyer_id, "amount_cents": cents, "code": Credit.Code(problem)}
     present = Purchase.objects.select_for_update(no_key=True).get(pk=purchase.pk)
     if again := asked_before(Credit, maker, key=key, reason=reason, **fields):
         return again

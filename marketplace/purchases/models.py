@@ -496,3 +496,8 @@ class Credit(TwoPeople):
         """What approving it does."""
         of = f"of {dollars(self.purchase.price_cents)} for lead {self.purchase.lead.public_id}"
         return f"Give {dollars(self.amount_cents)} {of} back to {self.buyer.handle}: {self.get_code_display().lower()}"
+
+    @property
+    def done(self) -> str:
+        """What was done once it is approved."""
+        return "The money is back on the buyer’s balance, and the buyer is told by mail."

@@ -2,9 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from accounts.models import User
+from marketplace.core import clock
 from marketplace.core.two_people import TwoPeople
 from marketplace.ledger import adjustments
 from marketplace.ledger.models import Adjustment
@@ -26,12 +28,12 @@ class Sort:
     permission: str
     approve: Callable[[User, Any], None]
     decline: Callable[..., None]
-    approved: str
 
     def rows(self) -> Any:
         return self.model._default_manager.select_related("maker", "checker", *self.with_all)
 
 
+TOLD_FOR = timedelta(days=7)  # how long who asked finds what was decided
 SORTS = {
     sort.name: sort
     for sort in (
@@ -42,7 +44,6 @@ SORTS = {
             "purchases.decide_credit",
             crediting.approve,
             crediting.decline,
-            "The money is back on the buyer's balance, and the buyer is told by mail.",
         ),
         Sort(
             "adjustment",
@@ -51,7 +52,6 @@ SORTS = {
             "ledger.decide_adjustment",
             adjustments.approve,
             adjustments.decline,
-            "It is booked, and the member is told by mail.",
         ),
         Sort(
             "resolution",
@@ -60,7 +60,6 @@ SORTS = {
             suspense.MAY_DECIDE,
             suspense.approve,
             suspense.decline,
-            "It is on the member's balance, or on its way back to the card.",
         ),
         Sort(
             "reveals",
@@ -69,7 +68,6 @@ SORTS = {
             "vault.decide_morereveals",
             reveals.allow_more,
             reveals.decline_more,
-            "Your colleague may look at 50 more people within the next hour.",
         ),
     )
 }
@@ -77,12 +75,23 @@ SORTS = {
 
 @dataclass(frozen=True)
 class Waiting:
-    """A request that waits, and whether the reader may decide it."""
+    """A request, and whether the reader may decide it."""
 
     sort: Sort
     row: TwoPeople
     may_decide: bool
     is_own: bool
+
+
+def decided(reader: User) -> list[Waiting]:
+    """What others decided within a week of what the reader asked for; newest first."""
+    since = clock.now() - TOLD_FOR
+    found = [
+        Waiting(sort, row, may_decide=False, is_own=True)
+        for sort in SORTS.values()
+        for row in sort.rows().filter(maker=reader, checker__isnull=False, decided_at__gte=since)
+    ]
+    return sorted(found, key=lambda one: one.row.decided_at or one.row.made_at, reverse=True)
 
 
 def waiting(reader: User) -> list[Waiting]:

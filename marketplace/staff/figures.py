@@ -69,6 +69,7 @@ def _queues(reader: User) -> Iterator[Figure]:
         yield Figure("Open disputes", f"{open_now}", _list("wallet_dispute", "?is_open__exact=1"), open_now > 0)
     if reader.has_perm("ledger.view_account"):
         yield _last_check()
+    if reader.has_perm("wallet.view_unexplainedpayment"):
         cents = _suspense()
         yield Figure("Unexplained money", dollars(cents), _list("wallet_unexplainedpayment"), cents != 0)
     if reader.has_perm("wallet.view_reconciliation"):
@@ -88,10 +89,15 @@ def _oldest_mail() -> Figure:
 def _last_check() -> Figure:
     last = CheckRun.objects.of(CheckRun.What.LEDGER).newest()
     if last is None:
-        return Figure("Last check of the books", "never")
+        return Figure("Last check of the books", "never", _list("marketplace_checkrun"), _is_old())
     said = f"{age(last.ended_at)} ago, {last.findings_count} finding{'' if last.findings_count == 1 else 's'}"
     needs_a_look = last.findings_count > 0 or clock.now() - last.ended_at > CHECK_IS_LATE
     return Figure("Last check of the books", said, _list("marketplace_checkrun"), needs_a_look)
+
+
+def _is_old() -> bool:
+    """Whether money moved so long ago that what looks at it daily should have run."""
+    return Transfer.objects.filter(created_at__lt=clock.now() - CHECK_IS_LATE).exists()
 
 
 def _last_reconciliation() -> Figure:
@@ -99,7 +105,7 @@ def _last_reconciliation() -> Figure:
     address = _list("wallet_reconciliation")
     last = Reconciliation.objects.filter(state=Reconciliation.State.DONE).order_by("-ended_at").first()
     if last is None or last.ended_at is None:
-        return Figure("Last reconciliation", "never", address)
+        return Figure("Last reconciliation", "never", address, _is_old())
     still = ReconciliationFinding.objects.open().count()
     difference = f"difference {dollars(last.difference_cents or 0)}"
     said = f"{age(last.ended_at)} ago, {difference}, {still} finding{'' if still == 1 else 's'}"

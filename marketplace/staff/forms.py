@@ -3,9 +3,10 @@
 from typing import Any
 
 from django import forms
+from django.core.validators import MaxLengthValidator
 from django.db.models import Q
 
-from accounts.models import User
+from accounts.models import User, reachable_email
 from marketplace.core.forms import ReasonField, refuse_contact_data
 from marketplace.core.ids import could_be_id, new_id
 from marketplace.core.money import NotMoney, parse_dollars
@@ -60,9 +61,8 @@ class NoteForm(ReasonForm):
     reason = None  # type: ignore[assignment]
     text = forms.CharField(
         label="Note",
-        max_length=1000,
         widget=forms.Textarea(attrs={"rows": 4}),
-        validators=[refuse_contact_data],
+        validators=[MaxLengthValidator(1000), refuse_contact_data],  # no maxlength: a browser would cut what is pasted
         help_text="For whoever answers this member next. The member may read it. No contact data.",
         error_messages={"required": "Write something."},
     )
@@ -72,6 +72,7 @@ class EmailForm(ReasonForm):
     email = forms.EmailField(
         label="The right email address",
         max_length=254,
+        validators=[reachable_email],
         help_text="Spell it back to the member. A code goes to it at once.",
         error_messages={"required": "Enter the address."},
     )
@@ -103,7 +104,7 @@ class AdjustmentForm(ReasonForm):
 class CreditForm(forms.Form):
     """How much of a purchase comes back, and why."""
 
-    code = forms.ChoiceField(label="What is wrong with the lead", choices=[("", "Choose"), *Credit.Code.choices])
+    problem = forms.ChoiceField(label="What is wrong with the lead", choices=[("", "Choose"), *Credit.Code.choices])
     cents = DollarsField(label="Amount in dollars")
     reason = ReasonField()
     key = KeyField()
@@ -115,16 +116,26 @@ class CreditForm(forms.Form):
 
 
 class ResolutionForm(ReasonForm):
-    """Whose an unexplained payment is; nobody's goes back to its payer."""
+    """Whose an unexplained payment is, or that it goes back to its payer."""
 
+    GIVE, BACK = "give", "back"
+
+    whose = forms.ChoiceField(
+        label="Whose it is",
+        choices=[
+            (GIVE, "A member’s: put it on their balance"),
+            (BACK, "Nobody’s: send it back to the card it came from"),
+        ],
+        widget=forms.RadioSelect,
+        error_messages={"required": "Choose one of the two."},
+    )
     member = forms.CharField(
         required=False,
         max_length=254,
-        help_text="Handle, public id or whole email address of the member whose it is. Empty: it goes back to the card "
-        "it came from.",
+        help_text="Handle, public id or whole email address, if it is a member’s.",
     )
     key = KeyField()
-    field_order = ["member", "reason", "key"]
+    field_order = ["whose", "member", "reason", "key"]
 
     def clean_member(self) -> User | None:
         text = self.cleaned_data["member"].strip()
@@ -135,6 +146,17 @@ class ResolutionForm(ReasonForm):
         if member is None:
             raise forms.ValidationError("No member who proved their email is called so.")
         return member
+
+    def clean(self) -> dict[str, Any]:
+        """Both answers have to agree: an empty field must not send money away."""
+        data = super().clean() or self.cleaned_data
+        whose, member = data.pop("whose", ""), data.get("member")
+        if whose == self.GIVE and member is None and "member" not in self.errors:
+            self.add_error("member", "Whose is it?")
+        if whose == self.BACK and (member is not None or "member" in self.errors):
+            self.errors.pop("member", None)
+            self.add_error("member", "Leave this empty to send the money back, or say that it is a member’s.")
+        return data
 
 
 class DecisionForm(forms.Form):

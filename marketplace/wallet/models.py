@@ -338,6 +338,11 @@ class Resolution(TwoPeople):
             return f"Send {money} back to its payer at the card processor."
         return f"Put {money} on the balance of {self.member.handle}."
 
+    @property
+    def done(self) -> str:
+        """What was done once it is approved."""
+        return f"It is {'on its way back to the card' if self.member is None else 'on the member’s balance'}."
+
 
 class ProcessorMovement(models.Model):
     """A movement of our balance as the processor's report has it: ids, cents, currency and time, no description."""

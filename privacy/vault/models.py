@@ -62,3 +62,8 @@ class MoreReveals(TwoPeople):
     def sentence(self) -> str:
         """What approving it does."""
         return f"Let {self.maker.handle} look at the details of 50 more people within an hour"
+
+    @property
+    def done(self) -> str:
+        """What was done once it is approved."""
+        return "Your colleague may look at 50 more people within the next hour."

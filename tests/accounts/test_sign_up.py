@@ -130,7 +130,9 @@ def test_a_handle_is_had_by_one_whatever_the_case(visitor, alice):
     assert "Somebody has this name" in shown_errors(response)["handle"][0]
 
 
-@pytest.mark.parametrize("email", ["no-at", "a@b", "a@example.com\nBcc: b@example.com", "a" * 250 + "@example.com"])
+@pytest.mark.parametrize(
+    "email", ["no-at", "a@b", "a@localhost", "a@example.com\nBcc: b@example.com", "a" * 250 + "@example.com"]
+)
 def test_an_address_that_is_none_is_refused(visitor, email):
     assert visitor.post(SIGN_UP, newcomer(email=email)).status_code == 422
 

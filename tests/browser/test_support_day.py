@@ -107,6 +107,7 @@ def test_a_support_day(stack, open_browser, javascript):
     page.goto("/admin/")
     find(page, f"pi_of_{one}")
     page.get_by_role("link", name="Settle it").click()
+    page.get_by_role("radio", name="A member’s").check()
     page.get_by_role("textbox", name="Member", exact=True).fill(one)
     page.get_by_label("Reason").fill("The processor's page of the payment names them.")
     named(page)
@@ -114,7 +115,7 @@ def test_a_support_day(stack, open_browser, javascript):
     decide.goto("/admin/approvals/")
     decide.get_by_role("link", name=re.compile(rf"pi_of_{one}")).click()
     decide.get_by_role("button", name="Approve").click()
-    expect(decide.get_by_text("on the member's balance")).to_be_visible()
+    expect(decide.get_by_text("on the member’s balance")).to_be_visible()
 
     # The caller's page says it all, with what was done.
     find(page, one)

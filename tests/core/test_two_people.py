@@ -29,7 +29,7 @@ def checker():
 @pytest.fixture
 def credit(alice, maker):
     purchase = buy_lead(alice, make_lead(price_cents=1000), price_seen=1000, key=new_id())
-    return crediting.ask(maker, purchase, cents=400, code="bad_number", reason="Rings through.")
+    return crediting.ask(maker, purchase, cents=400, problem="bad_number", reason="Rings through.")
 
 
 def test_it_works(credit, checker):

@@ -36,7 +36,7 @@ def buy(buyer, cents=1000):
 
 
 def ask(maker, purchase, cents, code="bad_number"):
-    return crediting.ask(maker, purchase, cents=cents, code=code, reason=REASON)
+    return crediting.ask(maker, purchase, cents=cents, problem=code, reason=REASON)
 
 
 def grant(maker, checker, owner, cents):

@@ -28,7 +28,7 @@ def check_booked_once(cents: int = 400) -> None:
     alice, maker = make_alice(10_000), make_member("Mia")
     checkers = [make_member(f"Checker{number}") for number in range(RACERS)]
     purchase = buy_lead(alice, make_lead(price_cents=1000), price_seen=1000, key=new_id())
-    credit = crediting.ask(maker, purchase, cents=cents, code="goodwill", reason="Sorry.")
+    credit = crediting.ask(maker, purchase, cents=cents, problem="goodwill", reason="Sorry.")
     results = race([lambda checker=checker: crediting.approve(checker, credit) for checker in checkers])
     assert tally(results) == {"ok": 1, "AlreadyDecided": RACERS - 1}
     assert Transfer.objects.filter(kind="credit").count() == 1
@@ -53,7 +53,10 @@ def check_never_above_the_price() -> None:
     makers = [make_member(f"Maker{number}") for number in range(RACERS)]
     purchase = buy_lead(alice, make_lead(price_cents=1000), price_seen=1000, key=new_id())
     results = race(
-        [lambda m=maker: crediting.ask(m, purchase, cents=1000, code="goodwill", reason="Sorry.") for maker in makers]
+        [
+            lambda m=maker: crediting.ask(m, purchase, cents=1000, problem="goodwill", reason="Sorry.")
+            for maker in makers
+        ]
     )
     assert tally(results) == {"ok": 1, "MoreThanPaid": RACERS - 1}
 

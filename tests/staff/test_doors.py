@@ -92,3 +92,28 @@ def test_asking_again_leads_back_to_the_admin(sam, alice):
     address = f"/accounts/reauthenticate/?next=/admin/members/{alice.public_id}/"
     assert "Back to the admin" in browser.get(address).text
     assert "Back to your account" in browser.get("/accounts/reauthenticate/").text
+
+
+def test_a_refusal_inside_keeps_its_reader_inside(as_sam, alice):
+    for address, status, words in (
+        (f"/admin/members/{alice.public_id}/adjust/", 403, "Your role does not include this"),
+        ("/admin/ledger/account/", 403, "Your role does not include this"),
+        ("/admin/members/nobody123456/", 404, "Nothing is here"),
+        ("/admin/nothing/at/all/", 404, "Nothing is here"),
+    ):
+        answer = as_sam.get(address)
+        assert answer.status_code == status, address
+        assert words in answer.text
+        assert "Leadfair support" in answer.text
+
+
+def test_a_refusal_outside_says_nothing_of_an_admin(as_sam, client, alice):
+    assert "Leadfair support" not in as_sam.get("/nothing/").text
+    for browser in (client, browser_of(alice)):
+        answer = browser.get("/admin/nothing/at/all/", follow=True)
+        assert "Leadfair support" not in answer.text
+
+
+def test_one_way_out(as_sam):
+    assert 'action="/accounts/logout/"' in as_sam.get("/admin/").text
+    assert as_sam.get("/admin/logout/")["Location"] == "/accounts/logout/"

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+import time_machine
 
 from marketplace.core import clock
 from marketplace.core.charts import Chart
@@ -27,7 +28,7 @@ def test_it_works(as_olga, sam, alice, purchase):
     Deposit.objects.create(**common, received_cents=5000, state="paid", paid_at=now, intent_id="pi_1")
     Deposit.objects.create(**common, state="failed")
     book_once("processor", "suspense", 1234, kind="suspense", reference="pi_odd:credit")
-    crediting.ask(sam, purchase, cents=400, code="goodwill", reason="Sorry.")
+    crediting.ask(sam, purchase, cents=400, problem="goodwill", reason="Sorry.")
     OutgoingEmail.objects.filter(user=alice).update(state="failed", claimed_at=now)
     told = figures(as_olga)
     assert told["Waiting for a second person"] == "1"
@@ -98,7 +99,22 @@ def test_the_oldest_mail_that_is_due(as_sam, alice, purchase):
 
 
 def test_each_role_sees_its_figures(as_sam, as_fay, cora):
-    assert "Unexplained money" not in figures(as_sam)
+    assert "Last check of the books" not in figures(as_sam)
     assert "Mails given up" not in figures(as_fay)
     assert "Unexplained money" in figures(as_fay)
     assert set(figures(browser_of(cora))) == {"Waiting for a second person"}
+
+
+def test_who_settles_unexplained_money_sees_how_much_there_is(as_sam):
+    book_once("processor", "suspense", 1234, kind="suspense", reference="pi_odd:credit")
+    assert figures(as_sam)["Unexplained money"] == "$12.34"
+
+
+def test_books_that_nobody_ever_looked_at(olga, purchase):
+    def looks() -> dict[str, bool]:
+        queues = browser_of(olga).get("/admin/").context["queues"]
+        return {one.what: one.needs_a_look for one in queues if one.value == "never"}
+
+    assert looks() == {"Last check of the books": False, "Last reconciliation": False}, "it may yet come"
+    with time_machine.travel(clock.now() + timedelta(hours=27)):
+        assert looks() == {"Last check of the books": True, "Last reconciliation": True}

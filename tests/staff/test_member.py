@@ -1,5 +1,7 @@
 """`/admin/members/<id>/`: one page that answers a call, without a personal detail on it."""
 
+import re
+
 import pytest
 from allauth.mfa.models import Authenticator
 from django.db import DatabaseError
@@ -66,7 +68,7 @@ def test_why_somebody_cannot_buy(as_sam, as_fay, sam, alice):
 
 
 def test_what_waits_is_said(as_fay, as_olga, as_sam, sam, fay, alice, purchase):
-    crediting.ask(sam, purchase, cents=400, code="bad_number", reason="Rings through.")
+    crediting.ask(sam, purchase, cents=400, problem="bad_number", reason="Rings through.")
     adjustments.ask(fay, alice, "goodwill", cents=500, reason="Sorry.")
     page = as_fay.get(url(alice)).text
     assert "$4.00 for purchase" in page
@@ -162,6 +164,25 @@ def test_without_a_reason_nothing_is_done(as_olga, nora, address):
     if address == "adjust/":
         assert "7.77" in response.text
     assert not Act.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("address", "typed", "problem"),
+    [
+        ("note/", {"text": "Long story. " * 90}, "at most 1000 characters"),
+        ("email/", {"email": "nora@localhost", "reason": "Mistyped."}, "Enter a valid email address."),
+    ],
+)
+def test_what_cannot_be_taken_is_given_back(as_sam, nora, address, typed, problem):
+    response = as_sam.post(url(nora, address), typed)
+    assert response.status_code == 422
+    assert problem in response.text
+    assert all(words in response.text for words in typed.values())
+    assert not Act.objects.exists()
+
+
+def test_no_browser_cuts_a_note(as_sam, nora):
+    assert "maxlength" not in re.search("<textarea[^>]*>", as_sam.get(url(nora, "note/")).text)[0]
 
 
 def test_a_refusal_keeps_what_was_typed(as_sam, nora, alice):

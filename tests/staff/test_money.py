@@ -1,9 +1,11 @@
 """Money put right by two people, from the row of a purchase to the buyer's balance."""
 
 import re
+from datetime import timedelta
 
 import pytest
 
+from marketplace.core import clock
 from marketplace.core.ids import new_id
 from marketplace.ledger import adjustments
 from marketplace.ledger.models import Adjustment
@@ -21,6 +23,7 @@ from .conftest import browser_of
 
 pytestmark = pytest.mark.django_db
 APPROVALS = "/admin/approvals/"
+SETTLE = "/admin/payments/pi_odd/settle/"
 
 
 def credit_url(purchase) -> str:
@@ -29,7 +32,7 @@ def credit_url(purchase) -> str:
 
 def fields_of(page, **changes) -> dict[str, str]:
     found = dict(re.findall(r'<input type="hidden" name="(key)" value="(\w+)"', page.text))
-    return found | {"code": "bad_number", "cents": "4.00", "reason": "Rings through."} | changes
+    return found | {"problem": "bad_number", "cents": "4.00", "reason": "Rings through."} | changes
 
 
 def test_it_works(as_sam, as_fay, alice, purchase):
@@ -59,7 +62,7 @@ def test_pressed_twice_it_is_asked_for_once(as_sam, purchase):
     assert Credit.objects.count() == 1
 
 
-@pytest.mark.parametrize("changes", [{"cents": "3.00"}, {"code": "goodwill"}, {"reason": "Another one."}])
+@pytest.mark.parametrize("changes", [{"cents": "3.00"}, {"problem": "goodwill"}, {"reason": "Another one."}])
 def test_the_form_sent_again_with_something_else_says_so(as_sam, purchase, changes):
     """Back, changed, pressed: it does not look as if the change was asked for."""
     fields = fields_of(as_sam.get(credit_url(purchase)))
@@ -86,8 +89,8 @@ def test_the_key_of_another_changes_nothing(as_sam, as_fay, purchase):
         ({"cents": "-4"}, "Enter an amount in dollars"),
         ({"cents": "4.005"}, "Enter an amount in dollars"),
         ({"cents": "1e3"}, "Enter an amount in dollars"),
-        ({"code": ""}, "This field is required"),
-        ({"code": "because"}, "not one of the available choices"),
+        ({"problem": ""}, "This field is required"),
+        ({"problem": "because"}, "not one of the available choices"),
         ({"reason": ""}, "Say why"),
         ({"reason": "x" * 501}, "at most 500 characters"),
         ({"reason": "NUL\0"}, "Null characters"),
@@ -241,10 +244,11 @@ def test_money_asks_for_a_fresh_password(as_sam, sam, fay, alice, purchase, what
         "approve": f"{APPROVALS}credit/{Credit.objects.get().public_id}/",
     }[what]
     assert "/accounts/reauthenticate/" in browser.get(address)["Location"]
-    typed = {"kind": "goodwill", "cents": "5", "code": "goodwill", "reason": "What I typed.", "decision": "approve"}
+    typed = {"kind": "goodwill", "cents": "5", "problem": "goodwill", "reason": "What I typed.", "decision": "approve"}
     response = browser.post(address, typed)
     assert response.status_code == 403
     assert "What I typed." in response.text, "given back"
+    assert "Amount in dollars: 5\nProblem: goodwill" in response.text, "by the names that the form showed"
     assert Credit.objects.get().is_waiting
     assert not Adjustment.objects.exists()
 
@@ -260,13 +264,13 @@ def unexplained(db):
 
 def test_unexplained_money_is_settled_by_two(as_sam, as_fay, alice, unexplained):
     page = as_sam.get(f"/admin/wallet/unexplainedpayment/{unexplained.pk}/change/").text
-    assert "/admin/payments/pi_odd/settle/" in page
-    page = as_sam.post("/admin/payments/pi_odd/settle/", {"member": "nobody", "reason": "Hers, says the processor."})
+    assert SETTLE in page
+    page = as_sam.post(SETTLE, {"whose": "give", "member": "nobody", "reason": "Hers, says the processor."})
     assert page.status_code == 422
     assert "No member who proved their email is called so" in page.text
     assert 'value="nobody"' in page.text
-    as_sam.post("/admin/payments/pi_odd/settle/", {"member": "alice", "reason": "Hers, says the processor."})
-    again = as_sam.post("/admin/payments/pi_odd/settle/", {"member": "alice", "reason": "Again."})
+    as_sam.post(SETTLE, {"whose": "give", "member": "alice", "reason": "Hers, says the processor."})
+    again = as_sam.post(SETTLE, {"whose": "give", "member": "alice", "reason": "Again."})
     assert again.status_code == 409
     address = f"{APPROVALS}resolution/{Resolution.objects.get().public_id}/"
     assert as_sam.post(address, {"decision": "approve"}).status_code == 403
@@ -277,10 +281,49 @@ def test_unexplained_money_is_settled_by_two(as_sam, as_fay, alice, unexplained)
     assert "Unexplained money" in as_fay.get("/admin/").text
 
 
+@pytest.mark.parametrize(
+    ("typed", "problem"),
+    [
+        ({}, "Choose one of the two."),
+        ({"whose": "give"}, "Whose is it?"),
+        ({"whose": "back", "member": "alice"}, "Leave this empty to send the money back"),
+        ({"whose": "back", "member": "nobody"}, "Leave this empty to send the money back"),
+        ({"member": "alice"}, "Choose one of the two."),
+    ],
+)
+def test_an_empty_field_sends_no_money_away(as_sam, alice, unexplained, typed, problem):
+    response = as_sam.post(SETTLE, typed | {"reason": "As the processor says."})
+    assert response.status_code == 422
+    assert problem in response.text
+    assert "As the processor says." in response.text
+    assert not Resolution.objects.exists()
+
+
+def test_sent_back_says_so(as_sam, as_fay, unexplained):
+    as_sam.post(SETTLE, {"whose": "back", "reason": "Nobody knows the payer."})
+    address = f"{APPROVALS}resolution/{Resolution.objects.get().public_id}/"
+    page = as_fay.post(address, {"decision": "approve"}, follow=True).text
+    assert "on its way back to the card" in page
+    assert "on the member’s balance" not in page
+
+
+def test_who_asked_finds_what_was_decided(as_sam, as_fay, purchase):
+    as_sam.post(credit_url(purchase), fields_of(as_sam.get(credit_url(purchase))))
+    assert "decided within a week" not in as_sam.get(APPROVALS).text
+    address = f"{APPROVALS}credit/{Credit.objects.get().public_id}/"
+    as_fay.post(address, {"decision": "decline", "answer": "The number rings here."})
+    page = as_sam.get(APPROVALS).text
+    assert "decided within a week" in page
+    assert "The number rings here." in page
+    assert "The number rings here." not in as_fay.get(APPROVALS).text, "only to whoever asked"
+    Credit.objects.update(decided_at=clock.now() - timedelta(days=8))
+    assert "decided within a week" not in as_sam.get(APPROVALS).text
+
+
 def test_a_settled_form_sent_again_for_somebody_else(as_sam, alice, bob, unexplained):
-    address = "/admin/payments/pi_odd/settle/"
+    address = SETTLE
     key = re.search(r'name="key" value="(\w+)"', as_sam.get(address).text)[1]
-    fields = {"key": key, "member": "alice", "reason": "Hers."}
+    fields = {"key": key, "whose": "give", "member": "alice", "reason": "Hers."}
     assert [as_sam.post(address, fields).status_code for _ in range(2)] == [302, 302]
     response = as_sam.post(address, fields | {"member": "bob"})
     assert response.status_code == 409
@@ -290,8 +333,8 @@ def test_a_settled_form_sent_again_for_somebody_else(as_sam, alice, bob, unexpla
 
 def test_nothing_left_to_settle(as_sam, as_fay, alice, unexplained):
     for member in ("alice@example.com", alice.public_id):
-        as_sam.post("/admin/payments/pi_odd/settle/", {"member": member, "reason": "Hers."})
+        as_sam.post(SETTLE, {"whose": "give", "member": member, "reason": "Hers."})
     as_fay.post(f"{APPROVALS}resolution/{Resolution.objects.get().public_id}/", {"decision": "approve"})
-    response = as_sam.post("/admin/payments/pi_odd/settle/", {"member": "alice", "reason": "Once more."})
+    response = as_sam.post(SETTLE, {"whose": "give", "member": "alice", "reason": "Once more."})
     assert response.status_code == 409
     assert "Nothing is left of this payment" in response.text

@@ -211,7 +211,7 @@ def test_no_form_takes_more_than_it_names(as_olga, alice, bob, purchase):
             "remove_factor",
         }:
             as_olga.post(address, things | EXTRA)
-    as_olga.post(f"/admin/purchases/{purchase.public_id}/credit/", things | EXTRA | {"code": "goodwill"})
+    as_olga.post(f"/admin/purchases/{purchase.public_id}/credit/", things | EXTRA | {"problem": "goodwill"})
     after = User.objects.values().get(pk=alice.pk)
     assert before == after
     purchase.refresh_from_db()

@@ -13,7 +13,7 @@ from accounts.staff import recently_confirmed
 from marketplace.core import two_people
 from marketplace.core.refusals import Refusal
 from marketplace.ledger.services import wallet_of
-from marketplace.staff.approvals import SORTS, Sort, waiting
+from marketplace.staff.approvals import SORTS, Sort, decided, waiting
 from marketplace.staff.forms import DecisionForm
 
 from .pages import StaffRequest, page, write_history
@@ -21,8 +21,9 @@ from .pages import StaffRequest, page, write_history
 
 @require_safe
 def approvals(request: StaffRequest) -> HttpResponse:
-    """All that waits and concerns the reader, oldest first."""
-    return page(request, "approvals", "Waiting for a second person", {"waiting": waiting(request.user)})
+    """All that waits and concerns the reader, oldest first; then what others decided of what the reader asked for."""
+    context = {"waiting": waiting(request.user), "decided": decided(request.user)}
+    return page(request, "approvals", "Waiting for a second person", context)
 
 
 def _found(request: HttpRequest, name: str, public_id: str) -> tuple[Sort, Any]:
@@ -54,7 +55,7 @@ def approval(request: StaffRequest, sort: str, public_id: str) -> HttpResponse:
         row.refresh_from_db()  # what was tried and rolled back stands in it
         return _page(request, found, row, form, status=refusal.status, refusal=refusal)
     write_history(request, row, said)
-    messages.success(request, f"{said} {found.approved if said == 'Approved.' else ''}".strip())
+    messages.success(request, f"{said} {row.done if said == 'Approved.' else ''}".strip())
     return redirect("admin:approvals")
 
 

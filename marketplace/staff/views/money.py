@@ -73,7 +73,8 @@ def ask_resolution(request: StaffRequest, intent_id: str) -> HttpResponse:
         f"{dollars(payment.left_cents)} of payment {payment.intent_id} fit no deposit. Look the payment up at the card "
         "processor before you say whose it is."
     )
-    words = Words("Settle unexplained money", intro, "Ask for it", WAITS)
+    back = reverse("admin:wallet_unexplainedpayment_change", args=[payment.pk])
+    words = Words("Settle unexplained money", intro, "Ask for it", WAITS, back=back)
     form = ResolutionForm(request.POST or None)
     verb = partial(suspense.ask, request.user, payment)
     return form_task(request, form, words, verb, subject=None, back=reverse("admin:approvals"))

@@ -10,6 +10,7 @@ from django.db.models import Model
 from django.forms import Form
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 
 from accounts.models import User
 from marketplace.core.refusals import Refusal, say_when
@@ -24,13 +25,15 @@ class StaffRequest(HttpRequest):
 @dataclass(frozen=True)
 class Words:
     """What a page with one form says: its title, what the form is for, its button, and the sentence once it is done.
-    ``member`` is whom it is about, ``more`` whether to offer that somebody else allows more."""
+    ``member`` is whom it is about, ``back`` the address to leave for if it is no member's, ``more`` whether to offer
+    that somebody else allows more."""
 
     title: str
     intro: str
     button: str
     done: str = ""
     member: User | None = None
+    back: str = ""
     more: bool = field(default=False)
 
 
@@ -38,6 +41,14 @@ def page(request: HttpRequest, name: str, title: str, context: dict[str, Any], *
     """``admin/staff/<name>.html`` inside the admin."""
     whole = admin.site.each_context(request) | {"title": title} | context
     return render(request, f"admin/staff/{name}.html", whole, status=status)
+
+
+def admin_refused(request: HttpRequest, status: int) -> HttpResponse | None:
+    """A 403 or 404 that keeps its reader in the admin; None outside of it, and for whom it does not open."""
+    if not request.path.startswith(reverse("admin:index")) or not admin.site.has_permission(request):
+        return None
+    title = "Your role does not include this" if status == 403 else "Nothing is here"
+    return page(request, "refused", title, {"forbidden": status == 403}, status=status)
 
 
 def form_page(request: HttpRequest, form: Form, words: Words, *, refusal: Refusal | None = None) -> HttpResponse:

@@ -49,10 +49,9 @@ def _reveal(
     request: StaffRequest, about: Reveal.About, subject: Any, named: str, read: Callable[[], Details]
 ) -> HttpResponse:
     form = ReasonForm(request.POST or None)
-    left, member = reveals.looks_left(request.user), subject if about is Reveal.About.MEMBER else None
-    read_by = ", and the member can read it" if member else ""
-    intro = f"Who looked, when and why is kept{read_by}. You can look at {max(left, 0)} more people within this hour."
-    words = Words(f"Details of {named}", intro, "Show the details", "Looked at the details.", member, more=left <= 0)
+    if about is Reveal.About.LEAD:  # who asked for offers has no account in which to read it
+        form.fields["reason"].help_text = "Kept with what you do. No contact data."
+    words = _words(request.user, about, subject, named)
     if request.method != "POST" or not form.is_valid():
         return form_page(request, form, words)
     reason = form.cleaned_data["reason"]
@@ -61,7 +60,21 @@ def _reveal(
     except Refusal as refusal:
         return form_page(request, form, words, refusal=refusal)
     write_history(request, subject, words.done)
-    return page(request, "details", words.title, {"details": details, "member": member})
+    return page(request, "details", words.title, {"details": details, "member": words.member, "back": words.back})
+
+
+def _words(staff: User, about: Reveal.About, subject: Any, named: str) -> Words:
+    is_member, left = about is Reveal.About.MEMBER, reveals.looks_left(staff)
+    read_by = ", and the member can read it" if is_member else ""
+    return Words(
+        f"Details of {named}",
+        f"Who looked, when and why is kept{read_by}. You can look at {max(left, 0)} more people within this hour.",
+        "Show the details",
+        "Looked at the details.",
+        member=subject if is_member else None,
+        back="" if is_member else reverse("admin:leads_lead_change", args=[subject.pk]),
+        more=left <= 0,
+    )
 
 
 def _of_member(member: User) -> Details:
@@ -97,7 +110,7 @@ def _of_lead(lead: Lead) -> Details:
 def ask_for_more(request: StaffRequest) -> HttpResponse:
     """Ask somebody else for leave to look at more people within the hour."""
     intro = "Tell whoever decides what you are working on."
-    words = Words("Look at more people", intro, "Ask for 50 more", "It waits for a second person now.")
-    verb = partial(reveals.ask_for_more, request.user)
     back = reverse("admin:approvals")
+    words = Words("Look at more people", intro, "Ask for 50 more", "It waits for a second person now.", back=back)
+    verb = partial(reveals.ask_for_more, request.user)
     return form_task(request, ReasonForm(request.POST or None), words, verb, subject=None, back=back)
