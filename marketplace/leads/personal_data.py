@@ -5,6 +5,7 @@ from django.db.models import Q
 
 from privacy.declare.data_sets import personal_data
 from privacy.declare.vocabulary import Category, Purpose, Recipient, Source, Subject
+from privacy.vault.models import Reveal
 
 from .models import Consent, Lead, LeadContact, SavedSearch, Suppression
 
@@ -87,6 +88,29 @@ class Requests:
     @staticmethod
     def people() -> Iterable[int]:
         return Lead.objects.values_list("pk", flat=True)
+
+
+@personal_data(
+    key="leads.looks",
+    title="Who of our staff looked at the contact of a person who asked, and why",
+    about=Subject.LEAD,
+    categories=(Category.ACTIVITY,),
+    purposes=(Purpose.LEGAL_DUTY,),
+    source=Source.RECORDED,
+    kept="as long as the request, to know who looked at what",
+    fields={"vault.Reveal": ("about", "subject_id", "reason", "revealed_at")},
+)
+class Looks:
+    @staticmethod
+    def rows(subject: Any) -> Iterable[Mapping[str, Any]]:
+        lead = Lead.objects.filter(pk=subject).values("public_id")
+        looks = Reveal.objects.filter(about=Reveal.About.LEAD, subject_id__in=lead)
+        return looks.values("staff__handle", "reason", "revealed_at")
+
+    @staticmethod
+    def people() -> Iterable[int]:
+        looked_at = Reveal.objects.filter(about=Reveal.About.LEAD).values("subject_id")
+        return Lead.objects.filter(public_id__in=looked_at).values_list("pk", flat=True)
 
 
 @personal_data(

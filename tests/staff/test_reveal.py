@@ -5,6 +5,7 @@ from django.db import DatabaseError
 
 from marketplace.mail.models import OutgoingEmail
 from marketplace.wallet.models import BillingDetails
+from privacy.declare.data_sets import data_sets
 from privacy.vault import reveals
 from privacy.vault.models import MoreReveals, Reveal
 from tests.stock import make_lead
@@ -90,3 +91,14 @@ def test_each_look_is_recorded_whatever_the_page_is_loaded_by(as_sam, alice):
         as_sam.post(member_url(alice), REASON)
     assert Reveal.objects.count() == 3
     assert "<dt>Looks at the details</dt><dd>3</dd>" in as_sam.get(f"/admin/members/{alice.public_id}/").text
+
+
+def test_looks_at_a_lead_are_part_of_what_is_held_about_it(as_sam, sam):
+    looked_at, other = make_lead(), make_lead()
+    held = next(one for one in data_sets() if one.key == "leads.looks")
+    assert list(held.people()) == []
+    as_sam.post(lead_url(looked_at), {"reason": "They called about it."})
+    assert list(held.people()) == [looked_at.pk]
+    (row,) = held.rows(looked_at.pk)
+    assert (row["staff__handle"], row["reason"]) == (sam.handle, "They called about it.")
+    assert list(held.rows(other.pk)) == []
