@@ -13,9 +13,10 @@ from csp.utils import build_policy
 from django.conf import settings
 from django.core.signals import got_request_exception
 from django.dispatch import receiver
-from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseNotFound
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseNotFound
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
+from django.urls import get_resolver
 from structlog.contextvars import bound_contextvars
 
 from . import logs
@@ -123,7 +124,7 @@ class answer_refusals:  # noqa: N801 - named like the functions beside it; a cla
         response = self.get_response(request)
         if type(response) is HttpResponseNotFound:
             # With DEBUG Django answers with a list of all addresses; a demo shows what the site would.
-            return render(request, "404.html", status=404)
+            return get_resolver().resolve_error_handler(404)(request, Http404())  # type: ignore[call-arg]  # django-stubs knows handler500 only
         if isinstance(response, HttpResponseNotAllowed):
             page = render(request, "405.html", {"page": page_above(request.path)}, status=response.status_code)
             page["Allow"] = response["Allow"]

@@ -4,6 +4,7 @@ A room derives a model of its own that says what is asked for. Its verb calls ``
 does what was asked, so that both happen or neither, and only once.
 """
 
+from datetime import datetime
 from typing import Any, Self, TypeVar
 
 from django.conf import settings
@@ -33,6 +34,14 @@ class TwoPeopleQuerySet(models.QuerySet[Any]):
     def waiting(self) -> Self:
         """What nobody has decided yet."""
         return self.filter(state=TwoPeople.State.ASKED)
+
+    def approved(self) -> Self:
+        """What a second person agreed to."""
+        return self.filter(state=TwoPeople.State.APPROVED)
+
+    def decided_since(self, moment: datetime) -> Self:
+        """What a second person approved or declined, at ``moment`` (UTC) or later."""
+        return self.filter(checker__isnull=False, decided_at__gte=moment)
 
 
 class TwoPeople(models.Model):

@@ -89,7 +89,7 @@ def decided(reader: User) -> list[Waiting]:
     found = [
         Waiting(sort, row, may_decide=False, is_own=True)
         for sort in SORTS.values()
-        for row in sort.rows().filter(maker=reader, checker__isnull=False, decided_at__gte=since)
+        for row in sort.rows().filter(maker=reader).decided_since(since)
     ]
     return sorted(found, key=lambda one: one.row.decided_at or one.row.made_at, reverse=True)
 

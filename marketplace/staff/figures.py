@@ -89,13 +89,13 @@ def _oldest_mail() -> Figure:
 def _last_check() -> Figure:
     last = CheckRun.objects.of(CheckRun.What.LEDGER).newest()
     if last is None:
-        return Figure("Last check of the books", "never", _list("marketplace_checkrun"), _is_old())
+        return Figure("Last check of the books", "never", _list("marketplace_checkrun"), _should_have_run())
     said = f"{age(last.ended_at)} ago, {last.findings_count} finding{'' if last.findings_count == 1 else 's'}"
     needs_a_look = last.findings_count > 0 or clock.now() - last.ended_at > CHECK_IS_LATE
     return Figure("Last check of the books", said, _list("marketplace_checkrun"), needs_a_look)
 
 
-def _is_old() -> bool:
+def _should_have_run() -> bool:
     """Whether money moved so long ago that what looks at it daily should have run."""
     return Transfer.objects.filter(created_at__lt=clock.now() - CHECK_IS_LATE).exists()
 
@@ -105,7 +105,7 @@ def _last_reconciliation() -> Figure:
     address = _list("wallet_reconciliation")
     last = Reconciliation.objects.filter(state=Reconciliation.State.DONE).order_by("-ended_at").first()
     if last is None or last.ended_at is None:
-        return Figure("Last reconciliation", "never", address, _is_old())
+        return Figure("Last reconciliation", "never", address, _should_have_run())
     still = ReconciliationFinding.objects.open().count()
     difference = f"difference {dollars(last.difference_cents or 0)}"
     said = f"{age(last.ended_at)} ago, {difference}, {still} finding{'' if still == 1 else 's'}"

@@ -137,26 +137,21 @@ class ResolutionForm(ReasonForm):
     key = KeyField()
     field_order = ["whose", "member", "reason", "key"]
 
-    def clean_member(self) -> User | None:
-        text = self.cleaned_data["member"].strip()
-        if not text:
-            return None
-        found = User.objects.filter(Q(handle__iexact=text) | Q(public_id=text) | Q(email=text.lower()))
-        member = found.filter(email_verified_at__isnull=False).first()
-        if member is None:
-            raise forms.ValidationError("No member who proved their email is called so.")
-        return member
-
     def clean(self) -> dict[str, Any]:
         """Both answers have to agree: an empty field must not send money away."""
         data = super().clean() or self.cleaned_data
-        whose, member = data.pop("whose", ""), data.get("member")
-        if whose == self.GIVE and member is None and "member" not in self.errors:
-            self.add_error("member", "Whose is it?")
-        if whose == self.BACK and (member is not None or "member" in self.errors):
-            self.errors.pop("member", None)
+        whose, called = data.pop("whose", ""), data.get("member", "").strip()
+        data["member"] = _proved_member(called) if whose == self.GIVE else None
+        if whose == self.GIVE and data["member"] is None:
+            self.add_error("member", "No member who proved their email is called so." if called else "Whose is it?")
+        if whose == self.BACK and called:
             self.add_error("member", "Leave this empty to send the money back, or say that it is a member’s.")
         return data
+
+
+def _proved_member(called: str) -> User | None:
+    found = User.objects.filter(Q(handle__iexact=called) | Q(public_id=called) | Q(email=called.lower()))
+    return found.filter(email_verified_at__isnull=False).first()
 
 
 class DecisionForm(forms.Form):

@@ -75,8 +75,7 @@ def _without_deposit(refund: gateway.RefundFact, payment: UnexplainedPayment | N
 
 def _was_decided(refund: gateway.RefundFact) -> bool:
     """Whether two people decided to send the payment back: then its refund surprises nobody."""
-    decided = Resolution.objects.filter(payment__intent_id=refund.intent_id, state=Resolution.State.APPROVED)
-    return decided.filter(member=None).exists()
+    return Resolution.objects.approved().filter(payment__intent_id=refund.intent_id, member=None).exists()
 
 
 class PaymentNotKnown(Exception):

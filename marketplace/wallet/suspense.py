@@ -195,7 +195,7 @@ def _made(payment: UnexplainedPayment, member: User, cents: int) -> Deposit:
 
 
 def _to_send_back() -> QuerySet[Resolution]:
-    return Resolution.objects.filter(state=State.APPROVED, member=None, carried_out_at=None, problem="")
+    return Resolution.objects.approved().filter(member=None, carried_out_at=None, problem="")
 
 
 def send_back_approved() -> int:

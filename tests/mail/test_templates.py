@@ -180,6 +180,20 @@ def test_a_mail_says_who_sent_it_and_why(alice, name, context):
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("goodwill", "Promotional credit"),
+        ("put_in", "added"),
+        ("take_out", "taken off"),
+        ("write_off", "do not owe us"),
+    ],
+)
+def test_the_subject_about_an_adjustment_says_which_way_the_money_went(alice, kind, words):
+    subject, _, _ = rendered(alice, "ledger/email/adjusted", MONEY | {"was": {kind: True}})
+    assert words in subject
+
+
 def test_a_code_stands_alone_on_its_line(alice):
     for name in ("welcome", "verification", "reset_code"):
         _, text, _ = rendered(alice, f"accounts/email/{name}", CODE)

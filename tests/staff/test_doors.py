@@ -94,7 +94,9 @@ def test_asking_again_leads_back_to_the_admin(sam, alice):
     assert "Back to your account" in browser.get("/accounts/reauthenticate/").text
 
 
-def test_a_refusal_inside_keeps_its_reader_inside(as_sam, alice):
+@pytest.mark.parametrize("debug", [False, True])
+def test_a_refusal_inside_keeps_its_reader_inside(as_sam, alice, settings, debug):
+    settings.DEBUG = debug
     for address, status, words in (
         (f"/admin/members/{alice.public_id}/adjust/", 403, "Your role does not include this"),
         ("/admin/ledger/account/", 403, "Your role does not include this"),

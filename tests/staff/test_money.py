@@ -263,8 +263,9 @@ def unexplained(db):
 
 
 def test_unexplained_money_is_settled_by_two(as_sam, as_fay, alice, unexplained):
-    page = as_sam.get(f"/admin/wallet/unexplainedpayment/{unexplained.pk}/change/").text
-    assert SETTLE in page
+    payment = f"/admin/wallet/unexplainedpayment/{unexplained.pk}/change/"
+    assert SETTLE in as_sam.get(payment).text
+    assert f'href="{payment}">Cancel' in as_sam.get(SETTLE).text
     page = as_sam.post(SETTLE, {"whose": "give", "member": "nobody", "reason": "Hers, says the processor."})
     assert page.status_code == 422
     assert "No member who proved their email is called so" in page.text

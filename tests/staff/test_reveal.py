@@ -102,3 +102,20 @@ def test_looks_at_a_lead_are_part_of_what_is_held_about_it(as_sam, sam):
     (row,) = held.rows(looked_at.pk)
     assert (row["staff__handle"], row["reason"]) == (sam.handle, "They called about it.")
     assert list(held.rows(other.pk)) == []
+
+
+def test_of_a_lead_one_comes_back_to_the_lead(as_sam):
+    lead = make_lead()
+    back = f'href="/admin/leads/lead/{lead.pk}/change/"'
+    asked = as_sam.get(lead_url(lead)).text
+    assert f"{back}>Cancel" in asked
+    assert "The member may read it" not in asked
+    assert f"{back}>Done" in as_sam.post(lead_url(lead), REASON).text
+
+
+def test_of_a_member_one_comes_back_to_the_member(as_sam, alice):
+    back = f'href="/admin/members/{alice.public_id}/"'
+    asked = as_sam.get(member_url(alice)).text
+    assert f"{back}>Cancel" in asked
+    assert "The member may read it" in asked
+    assert f"{back}>Done" in as_sam.post(member_url(alice), REASON).text

@@ -60,7 +60,7 @@ def _reveal(
     except Refusal as refusal:
         return form_page(request, form, words, refusal=refusal)
     write_history(request, subject, words.done)
-    return page(request, "details", words.title, {"details": details, "member": words.member, "back": words.back})
+    return page(request, "details", words.title, {"details": details, "words": words, "member": words.member})
 
 
 def _words(staff: User, about: Reveal.About, subject: Any, named: str) -> Words:
