@@ -17,7 +17,7 @@ from marketplace.purchases.models import Purchase
 from marketplace.purchases.services import Wanted, buy_lead, buy_leads
 from tests.guards import stripped, unguarded
 from tests.people import make_member
-from tests.races.rig import assert_sound, race, tally
+from tests.races.rig import assert_sound, patiently, race, tally
 from tests.stock import make_lead
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.race]
@@ -30,7 +30,8 @@ def buyers(number: int, cents: int = 10_000):
 
 
 def job(buyer, lead, key=""):
-    return lambda: buy_lead(buyer, lead, price_seen=PRICE, key=key or secrets.token_hex(8))
+    key = key or secrets.token_hex(8)
+    return patiently(lambda: buy_lead(buyer, lead, price_seen=PRICE, key=key))
 
 
 # --- 200 buyers for one lead ------------------------------------------------------------------------------------------
