@@ -22,8 +22,13 @@ from marketplace.core.sessions import SIGNED_IN_AT
 from .models import User
 
 View = Callable[..., HttpResponseBase]
-NOT_TYPED = {"csrfmiddlewaretoken", "key", "next", "choice", "code", "credential"}
-CALLED = {"cents": "Amount in dollars", "answer": "Why not"}  # fields whose names say less than their labels
+# Secrets, and what the page itself put into the form.
+NOT_TYPED = {
+    "csrfmiddlewaretoken", "key", "next", "choice", "code", "credential", "again", "action", "undo", "view", "when",
+    "format", "terms_sha256", "price_seen",
+}  # fmt: skip
+# Fields whose names say less than their labels.
+CALLED = {"cents": "Amount in dollars", "answer": "Why not", "text": "Note"}
 
 
 class MemberRequest(HttpRequest):
@@ -66,7 +71,7 @@ def shown_to_members(view: View) -> View:
     def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if request.method != "POST" or request.user.is_authenticated:
             return page(request, *args, **kwargs)
-        return _signed_out(request, text=_typed(request), there=request.get_full_path())
+        return _signed_out(request, text=typed(request), there=request.get_full_path())
 
     return guarded
 
@@ -96,17 +101,17 @@ def recently_confirmed(view: View) -> View:
 @never_cache
 def _not_sure(request: HttpRequest, *, there: str) -> HttpResponse:
     """403: like ``_signed_out``, for somebody who is signed in but gave no password for a while."""
-    return render(request, "accounts/not_sure.html", {"text": _typed(request), "there": there}, status=403)
+    return render(request, "accounts/not_sure.html", {"text": typed(request), "there": there}, status=403)
 
 
 def give_back(request: HttpRequest, *, there: str) -> HttpResponse:
     """What somebody sent to a page that does not open for them now, given back; ``there`` is where to go first."""
     if request.user.is_authenticated:
         return _not_sure(request, there=there)
-    return _signed_out(request, text=_typed(request), there=request.get_full_path())
+    return _signed_out(request, text=typed(request), there=request.get_full_path())
 
 
-def _typed(request: HttpRequest) -> str:
+def typed(request: HttpRequest) -> str:
     """What the form said, a line for each field that was filled in; no password."""
     return "\n".join(
         f"{CALLED.get(name) or name.replace('_', ' ').capitalize()}: {', '.join(map(str, values))}"

@@ -77,6 +77,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     adult_stated_at = models.DateTimeField(null=True, help_text="when the member said to be 18 or older")
     is_active = models.BooleanField("active", default=True)
     is_staff = models.BooleanField("staff", default=False)
+    appointed_at = models.DateTimeField(null=True, help_text="when the member was last given a role of our staff")
     date_joined = models.DateTimeField("joined", default=clock.now)
     first_purchase_at = models.DateTimeField("first purchase", null=True, help_text="when the member became a buyer")
     buying_stopped_at = models.DateTimeField(null=True, help_text="since when our staff keep the member from buying")

@@ -42,6 +42,7 @@ from .models import SupportCode, User
             "theme",
             "is_active",
             "is_staff",
+            "appointed_at",
             "is_superuser",
         ),
         "account.EmailAddress": ("user", "email", "verified", "primary"),

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from django.db import connection, transaction
 
 from marketplace.core import clock, logs
+from marketplace.core.links import absolute
 from marketplace.ledger import checks as ledger_checks
 from marketplace.purchases import checks as purchase_checks
 from marketplace.wallet import checks as wallet_checks
@@ -45,6 +46,7 @@ def books_do_not_add_up(number: int, first: Sequence[str]) -> Concern:
         f"The check of the books found what must not be, {number} times. The first: {first[0]}.",
         "Run manage.py ledger_check, which lists all of it, and find the cause first. Books are never edited: "
         "a mistake is reversed by a new row.",
+        where=absolute("admin:marketplace_checkrun_changelist"),
     )
 
 

@@ -1,6 +1,6 @@
 """What the site says about itself to those who run it."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from django.db.models import Q, QuerySet
 
@@ -13,12 +13,15 @@ from marketplace.mail.services import send
 @dataclass(frozen=True)
 class Concern:
     """Something that owners should look at: a name for the machine, one for the subject ("the disk is nearly full"),
-    and two sentences, what was seen and what to do. Ids and counts only."""
+    and two sentences, what was seen and what to do. Ids, handles and figures only. ``where`` is the address of the page
+    that shows more; ``lasts`` whether it goes on until somebody does something, else it happened once."""
 
     name: str
     what: str
     said: str
     advice: str
+    where: str = ""
+    lasts: bool = True
 
 
 def owners() -> QuerySet[User]:
@@ -27,13 +30,13 @@ def owners() -> QuerySet[User]:
 
 
 def tell_owners(concern: Concern) -> None:
-    """Tell every owner, once a day."""
+    """Tell every owner, once a day for each name."""
     today = clock.now().date().isoformat()
     for owner in owners():
         send(
             owner,
             category=Category.OPERATOR,
             template="marketplace/email/concern",
-            context={"what": concern.what, "said": concern.said, "advice": concern.advice},
+            context={name: value for name, value in asdict(concern).items() if name != "name"},
             key=f"concern:{concern.name}:{today}:{owner.public_id}",
         )

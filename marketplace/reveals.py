@@ -5,6 +5,7 @@ from typing import TypeVar
 
 from accounts.models import User
 from marketplace.core import logs
+from marketplace.core.links import absolute
 from privacy.vault import reveals
 from privacy.vault.models import Reveal
 
@@ -23,17 +24,19 @@ def reveal(staff: User, about: Reveal.About, subject_id: str, *, reason: str, re
     """
     try:
         return reveals.reveal(staff, about, subject_id, reason=reason, read=read)
-    except reveals.TooManyReveals:
+    except reveals.TooManyReveals as refusal:
         log.error("looks used up", staff=staff.public_id)
-        tell_owners(_looks_used_up(staff))
+        tell_owners(_looks_used_up(staff, refusal.looked_at))
         raise
 
 
-def _looks_used_up(staff: User) -> Concern:
+def _looks_used_up(staff: User, looked_at: int) -> Concern:
     return Concern(
         f"looks:{staff.public_id}",
         "somebody looks at many people",
-        f"{staff.handle} has looked at the details of {reveals.ALONE} people within an hour, and wanted to see more.",
+        f"{staff.handle} has looked at the details of {looked_at} people within an hour, and wanted to see more.",
         "Ask them why. In the admin, Reveals lists whom they looked at and for what reason; a request for more waits "
         "for a second person.",
+        where=absolute("admin:vault_reveal_changelist"),
+        lasts=False,
     )

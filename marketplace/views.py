@@ -16,10 +16,12 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
+from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts.limits import seconds_left
+from accounts.members import typed
 from accounts.services import choose_theme as keep_theme
 from marketplace.core import clock, heartbeat
 from marketplace.core.context import THEMES
@@ -200,9 +202,10 @@ def server_error(request: HttpRequest) -> HttpResponse:
     return database_away() if is_away(sys.exception()) else static_page(500)
 
 
+@never_cache
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    """403: the form was open too long, or came from elsewhere. Nothing happened."""
-    return render(request, "403_csrf.html", status=403)
+    """403: the form was open too long, or came from elsewhere. Nothing happened, and what was typed is given back."""
+    return render(request, "403_csrf.html", {"text": typed(request)}, status=403)
 
 
 # --- the demo only (not routed without DEBUG) -------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from datetime import timedelta
 from django.conf import settings
 
 from marketplace.core import clock, logs
+from marketplace.core.links import absolute
 from marketplace.ledger.models import Transfer
 from marketplace.mail.models import OutgoingEmail
 from marketplace.wallet.models import EventCursor, StripeEvent
@@ -70,6 +71,7 @@ def _given_up() -> Iterator[Concern]:
             "mails are given up",
             f"Mails given up within a day: {dead}.",
             "In the admin, Outgoing mail with the state Given up shows why. Once that is mended, send it again there.",
+            where=absolute("admin:mail_outgoingemail_changelist") + "?state__exact=failed",
         )
     if dead := StripeEvent.objects.filter(state=StripeEvent.State.DEAD).count():
         yield Concern(
@@ -77,6 +79,7 @@ def _given_up() -> Iterator[Concern]:
             "news of the card processor is given up",
             f"Events of the card processor that could not be worked off: {dead}.",
             "In the admin, Stripe events with the state Given up show why. Once that is mended, try them again there.",
+            where=absolute("admin:wallet_stripeevent_changelist") + "?state__exact=dead",
         )
 
 
@@ -89,6 +92,7 @@ def _failed() -> Iterator[Concern]:
             "tasks fail",
             f"Tasks that ended with an error within a day: {', '.join(often)}.",
             "In the admin, Task failures shows the kind of each error; the worker's log has the place in the code.",
+            where=absolute("admin:marketplace_taskfailure_changelist"),
         )
 
 

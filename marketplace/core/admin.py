@@ -6,6 +6,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin.exceptions import DisallowedModelAdminLookup, DisallowedModelAdminToField
+from django.contrib.admin.models import LogEntry
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
@@ -14,6 +15,8 @@ from django.http.response import HttpResponseBase
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+
+from .templatetags.ui import in_words
 
 View = Callable[..., HttpResponseBase]
 
@@ -31,11 +34,6 @@ def staff_with(permission: str) -> Callable[[View], View]:
         return guarded
 
     return decorate
-
-
-def in_words(code: str) -> str:
-    """A word of the card processor as people write it: ``"needs_response"`` → ``"Needs response"``."""
-    return code.replace("_", " ").capitalize()
 
 
 def member_page(member: Any) -> SafeString:
@@ -96,6 +94,12 @@ class ReadOnlyAdmin(ForgivingLists):
         self._require(request, object_id)
         return super().history_view(request, object_id, extra_context)
 
+    def get_paginator(self, request: HttpRequest, queryset: Any, *args: Any, **kwargs: Any) -> Any:
+        """The history, which Django shows oldest first, begins with what was done last."""
+        if getattr(queryset, "model", None) is LogEntry:
+            queryset = queryset.order_by("-action_time", "-pk")
+        return super().get_paginator(request, queryset, *args, **kwargs)
+
     def _require(self, request: HttpRequest, object_id: str) -> None:
         if self.has_view_permission(request) and self.get_object(request, unquote(object_id)) is None:
             raise Http404
@@ -108,10 +112,9 @@ class TwoPeopleAdmin(ReadOnlyAdmin):
 
     @admin.display(description="What you can do")
     def to_do(self, row: Any) -> str:
-        if not row.is_waiting:
-            return "Nothing, it is over."
         address = reverse("admin:approval", args=[self.sort, row.public_id])
-        return format_html('<a href="{}">Decide it, or take it back</a>', address)
+        what = "Decide it, or take it back" if row.is_waiting else "It is over: see it with what was asked for besides"
+        return format_html('<a href="{}">{}</a>', address, what)
 
     list_select_related = ["maker", "checker"]
     ordering = ["-pk"]

@@ -4,7 +4,7 @@ A room derives a model of its own that says what is asked for. Its verb calls ``
 does what was asked, so that both happen or neither, and only once.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Self, TypeVar
 
 from django.conf import settings
@@ -16,12 +16,22 @@ from .cards import mask_cards
 from .ids import new_id
 from .refusals import Refusal
 
+A_DAY = timedelta(days=1)  # from getting a role to the first decision
+
 
 class SamePerson(Refusal):
     """Somebody would decide what they asked for themselves, or what is about themselves."""
 
     status = 403
     message = "You asked for this yourself, or it is about you. Somebody else has to decide."
+
+
+class TooNew(Refusal):
+    """Who was given a role decides nothing for a day, while all owners read of it: nobody makes a second person for
+    their own request."""
+
+    status = 403
+    message = "You were given a role less than a day ago. Until then you may ask, and somebody else decides."
 
 
 class AlreadyDecided(Refusal):
@@ -88,8 +98,13 @@ class TwoPeople(models.Model):
         return None
 
     def may_be_decided_by(self, reader: Any) -> bool:
-        """Whether it waits, and ``reader`` neither asked for it nor is who it is about."""
-        return self.is_waiting and reader.pk not in (self.maker_id, self.about_id)
+        """Whether it waits, and ``reader`` neither asked for it, nor is who it is about, nor is new in their role."""
+        return self.is_waiting and reader.pk not in (self.maker_id, self.about_id) and not is_new(reader)
+
+
+def is_new(reader: Any) -> bool:
+    """Whether ``reader`` was given a role within a day."""
+    return reader.appointed_at is not None and clock.now() - reader.appointed_at < A_DAY
 
 
 class FormUsed(Refusal):
@@ -139,10 +154,13 @@ def decide(request: TwoPeople, checker: Any, state: TwoPeople.State, *, answer: 
 
     Raises:
         SamePerson: ``checker`` asked for it, or it is about them.
+        TooNew: ``checker`` was given a role within a day.
         AlreadyDecided: it does not wait any more.
     """
     if checker.pk in (request.maker_id, request.about_id):
         raise SamePerson
+    if is_new(checker):
+        raise TooNew
     _end(request, state=state, checker=checker, answer=answer)
 
 

@@ -66,9 +66,9 @@ class LeadAdmin(ReadOnlyAdmin):
         "listed_at",
         "origin_site",
         "origin_policy_url",
-        "is_certified",
+        "certificate",
     ]
-    readonly_fields = ["zip_prefix", "answers", "name", "phone", "email", "price", "sold"]
+    readonly_fields = ["zip_prefix", "answers", "name", "phone", "email", "price", "sold", "certificate"]
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
@@ -90,6 +90,10 @@ class LeadAdmin(ReadOnlyAdmin):
     @admin.display(description="Slots sold", ordering="slots_sold")
     def sold(self, lead: Lead) -> str:
         return f"{lead.slots_sold} of {lead.slots_total}"
+
+    @admin.display(description="Independent certificate of consent")
+    def certificate(self, lead: Lead) -> str:
+        return "on file" if lead.is_certified else "none"
 
     @admin.display(description="First digits of the ZIP code")
     def zip_prefix(self, lead: Lead) -> str:

@@ -9,7 +9,7 @@ from .models import Adjustment
 
 
 def adjusted(adjustment: Adjustment) -> None:
-    """Money of the member was put right by our staff. Their reason is written for us and not repeated."""
+    """Money of the member was put right by our staff, who say why."""
     send(
         adjustment.owner,
         category=Category.RECEIPT,
@@ -17,6 +17,7 @@ def adjusted(adjustment: Adjustment) -> None:
         context={
             "was": {adjustment.kind: True},
             "amount": dollars(adjustment.amount_cents),
+            "reason": adjustment.reason,
             "url": absolute("wallet:wallet"),
         },
         key=f"adjustment:{adjustment.public_id}",

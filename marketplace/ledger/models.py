@@ -159,7 +159,7 @@ class Adjustment(TwoPeople):
         indexes = [models.Index(fields=["made_at"], condition=Q(state="asked"), name="ledger_adjustments_waiting")]
 
     def __str__(self) -> str:
-        return f"Adjustment {self.public_id}"
+        return f"Adjustment {self.public_id} of {dollars(self.amount_cents)}"
 
     @property
     def about_id(self) -> int:
@@ -168,7 +168,13 @@ class Adjustment(TwoPeople):
     @property
     def sentence(self) -> str:
         """What approving it does."""
-        return f"{self.get_kind_display()}: {dollars(self.amount_cents)} for {self.owner.handle}"
+        amount, member = dollars(self.amount_cents), self.owner.handle
+        return {
+            self.Kind.GOODWILL: f"Grant {amount} of promotional credit to {member}",
+            self.Kind.PUT_IN: f"Put {amount} on the balance of {member}",
+            self.Kind.TAKE_OUT: f"Take {amount} off the balance of {member}",
+            self.Kind.WRITE_OFF: f"Write off {amount} that {member} owes",
+        }[self.Kind(self.kind)]
 
     @property
     def done(self) -> str:

@@ -92,3 +92,9 @@ class OutgoingEmail(models.Model):
 
     def __str__(self) -> str:
         return f"Mail {self.public_id}"
+
+    @property
+    def about(self) -> str:
+        """What it says, without opening it: its category and the name of its template, such as "Receipt: credited"."""
+        name = self.template.rpartition("/")[2].replace("_", " ")
+        return f"{self.get_category_display()}: {name}"

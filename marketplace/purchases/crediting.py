@@ -4,7 +4,9 @@ A credited lead stays with its buyer and is not sold again. Until buyers can ret
 get their money back (PRODUCT, "Figures to keep").
 """
 
-from django.db.models import F, Sum
+from collections.abc import Iterable
+
+from django.db.models import F, QuerySet, Sum
 
 from accounts.models import User
 from marketplace.core.money import dollars, whole_cents
@@ -29,15 +31,32 @@ class MoreThanPaid(Refusal):
         super().__init__(f"At most {dollars(left)} of this purchase can still be given back. Nothing was changed.")
 
 
+class AskedBefore(Refusal):
+    """The purchase was credited already, or a credit of it waits, and whoever asks did not say that they know."""
+
+    status = 409
+    message = "Money of this purchase was given back or asked for already. Tick that more is to be given, if it is."
+
+
 @in_transaction
-def ask(maker: User, purchase: Purchase, *, cents: int, problem: Credit.Code, reason: str, key: str = "") -> Credit:
+def ask(
+    maker: User,
+    purchase: Purchase,
+    *,
+    cents: int,
+    problem: Credit.Code,
+    reason: str,
+    more: bool = False,
+    key: str = "",
+) -> Credit:
     """Ask for ``cents`` of a purchase to be given back. Nothing moves before somebody else approves it. The same form
-    (``key``) sent again answers with the first request.
+    (``key``) sent again answers with the first request. ``more``: whoever asks knows of earlier credits.
 
     Raises:
         SamePerson: it is the maker's own purchase.
         FormUsed: the form asked for something else before.
         MoreThanPaid: what was given back, and what waits to be, would pass the price.
+        AskedBefore: there are earlier credits, and not ``more``.
         TypeError, ValueError: ``cents`` is no whole positive number of cents.
     """
     if maker.pk == purchase.buyer_id:
@@ -49,13 +68,29 @@ def ask(maker: User, purchase: Purchase, *, cents: int, problem: Credit.Code, re
         return again
     if cents > (left := left_of(present)):
         raise MoreThanPaid(left)
+    if not more and credits_of(present).exists():
+        raise AskedBefore
     return ask_once(Credit, maker, key=key, reason=reason, **fields)
+
+
+def credits_of(purchase: Purchase) -> QuerySet[Credit]:
+    """What was given back of a purchase, and what waits to be; oldest first."""
+    stands = Credit.objects.filter(purchase=purchase, state__in=[Credit.State.ASKED, Credit.State.APPROVED])
+    return stands.select_related("maker", "checker").order_by("pk")
 
 
 def left_of(purchase: Purchase) -> int:
     """Cents of a purchase that were neither given back nor asked for."""
     waiting = Credit.objects.waiting().filter(purchase=purchase).aggregate(cents=Sum("amount_cents"))["cents"]
     return purchase.price_cents - purchase.credited_cents - (waiting or 0)
+
+
+def asked_whole(purchases: Iterable[Purchase]) -> set[int]:
+    """Those of ``purchases`` (primary keys) of which nothing can be asked for any more, because credits wait for the
+    rest of them."""
+    asked = Credit.objects.waiting().filter(purchase__in=purchases).values("purchase", "purchase__price_cents")
+    sums = asked.annotate(cents=Sum("amount_cents") + F("purchase__credited_cents"))
+    return {row["purchase"] for row in sums if row["cents"] >= row["purchase__price_cents"]}
 
 
 @in_transaction

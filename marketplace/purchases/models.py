@@ -485,7 +485,7 @@ class Credit(TwoPeople):
         indexes = [models.Index(fields=["made_at"], condition=Q(state="asked"), name="purchases_credits_waiting")]
 
     def __str__(self) -> str:
-        return f"Credit {self.public_id}"
+        return f"Credit {self.public_id} of {dollars(self.amount_cents)}"
 
     @property
     def about_id(self) -> int:

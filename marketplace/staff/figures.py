@@ -21,7 +21,7 @@ from marketplace.purchases.models import Purchase
 from marketplace.queues import failed_tasks
 from marketplace.wallet.models import Deposit, Dispute, Reconciliation, ReconciliationFinding, StripeEvent
 
-from .approvals import waiting
+from .approvals import answered, waiting
 
 LATE = timedelta(minutes=15)  # a mail that is due and waits longer needs a look
 CHECK_IS_LATE = timedelta(hours=26)
@@ -54,6 +54,8 @@ def _queues(reader: User) -> Iterator[Figure]:
     concerns = waiting(reader)
     yours = [one for one in concerns if one.may_decide]
     yield Figure("Waiting for a second person", f"{len(concerns)}", reverse("admin:approvals"), bool(yours))
+    if answers := answered(reader):
+        yield Figure("Answers to what you asked for, within a week", f"{len(answers)}", reverse("admin:approvals"))
     if reader.has_perm("mail.view_outgoingemail"):
         dead = OutgoingEmail.objects.given_up().count()
         yield Figure("Mails given up", f"{dead}", _list("mail_outgoingemail", "?state__exact=failed"), dead > 0)

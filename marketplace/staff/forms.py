@@ -3,11 +3,10 @@
 from typing import Any
 
 from django import forms
-from django.core.validators import MaxLengthValidator
 from django.db.models import Q
 
 from accounts.models import User, reachable_email
-from marketplace.core.forms import ReasonField, refuse_contact_data
+from marketplace.core.forms import ReasonField, StaffTextField
 from marketplace.core.ids import could_be_id, new_id
 from marketplace.core.money import NotMoney, parse_dollars
 from marketplace.ledger.models import Adjustment
@@ -21,7 +20,7 @@ class DollarsField(forms.CharField):
     """An amount as people type it; cleaned to cents."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(max_length=20, **kwargs)
+        super().__init__(max_length=20, error_messages={"required": "Enter an amount."}, **kwargs)
         self.widget.attrs["inputmode"] = "decimal"
 
     def clean(self, value: Any) -> Any:
@@ -59,11 +58,10 @@ class ReasonForm(forms.Form):
 
 class NoteForm(ReasonForm):
     reason = None  # type: ignore[assignment]
-    text = forms.CharField(
+    text = StaffTextField(
         label="Note",
-        widget=forms.Textarea(attrs={"rows": 4}),
-        validators=[MaxLengthValidator(1000), refuse_contact_data],  # no maxlength: a browser would cut what is pasted
-        help_text="For whoever answers this member next. The member may read it. No contact data.",
+        most=1000,
+        help_text="For whoever answers this member next. Word it so that the member could read it. No contact data.",
         error_messages={"required": "Write something."},
     )
 
@@ -95,8 +93,19 @@ class RolesForm(ReasonForm):
 
 
 class AdjustmentForm(ReasonForm):
-    kind = forms.ChoiceField(label="What", choices=Adjustment.Kind.choices)
+    kind = forms.ChoiceField(
+        label="What to do",
+        choices=[
+            ("", "Choose"),
+            (Adjustment.Kind.GOODWILL, "Grant promotional credit"),
+            (Adjustment.Kind.PUT_IN, "Put money on the balance"),
+            (Adjustment.Kind.TAKE_OUT, "Take money off the balance"),
+            (Adjustment.Kind.WRITE_OFF, "Write off what is owed"),
+        ],
+        error_messages={"required": "Choose what to do."},
+    )
     cents = DollarsField(label="Amount in dollars")
+    reason = ReasonField(help_text="The member reads it in the mail once it is approved. No contact data.")
     key = KeyField()
     field_order = ["kind", "cents", "reason", "key"]
 
@@ -104,15 +113,23 @@ class AdjustmentForm(ReasonForm):
 class CreditForm(forms.Form):
     """How much of a purchase comes back, and why."""
 
-    problem = forms.ChoiceField(label="What is wrong with the lead", choices=[("", "Choose"), *Credit.Code.choices])
+    problem = forms.ChoiceField(
+        label="What is wrong with the lead",
+        choices=[("", "Choose"), *Credit.Code.choices],
+        error_messages={"required": "Choose what is wrong."},
+    )
     cents = DollarsField(label="Amount in dollars")
     reason = ReasonField()
+    more = forms.BooleanField(required=False, label="I know of what is listed above, and more is to be given")
     key = KeyField()
 
     def __init__(self, *args: Any, purchase: Purchase, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         left = crediting.left_of(purchase)
         self.initial["cents"] = f"{left // 100}.{left % 100:02d}"
+        self.earlier = list(crediting.credits_of(purchase))
+        if not self.earlier:
+            del self.fields["more"]
 
 
 class ResolutionForm(ReasonForm):
@@ -143,7 +160,8 @@ class ResolutionForm(ReasonForm):
         whose, called = data.pop("whose", ""), data.get("member", "").strip()
         data["member"] = _proved_member(called) if whose == self.GIVE else None
         if whose == self.GIVE and data["member"] is None:
-            self.add_error("member", "No member who proved their email is called so." if called else "Whose is it?")
+            unknown = "No member with a confirmed email has this handle, public id or address."
+            self.add_error("member", unknown if called else "Whose is it?")
         if whose == self.BACK and called:
             self.add_error("member", "Leave this empty to send the money back, or say that it is a member’s.")
         return data
@@ -158,11 +176,10 @@ class DecisionForm(forms.Form):
     """Approve or decline; who declines says why."""
 
     decision = forms.ChoiceField(choices=[("approve", "Approve"), ("decline", "Decline")])
-    answer = forms.CharField(
+    answer = StaffTextField(
         label="Why not",
         required=False,
-        max_length=500,
-        validators=[refuse_contact_data],
+        most=500,
         help_text="Only if you decline. Your colleague reads it. No contact data.",
     )
 
@@ -171,5 +188,5 @@ class DecisionForm(forms.Form):
         if data.get("decision") == "decline" and not data.get("answer"):
             self.add_error("answer", "Say why you decline.")
         if data.get("decision") == "approve" and data.get("answer"):  # Enter in that field presses the first button
-            self.add_error("answer", "You say why not. Decline it, or empty this and approve it.")
+            self.add_error("answer", "This says why not. Press Decline, or empty it and press Approve.")
         return data

@@ -35,10 +35,11 @@ def end(request: HttpRequest) -> str:
     return str(request.session.pop(_WHOM, ""))
 
 
-def whom(request: HttpRequest) -> str:
-    """The public id of the member as whom the pages outside of the admin are shown now, or ""."""
-    is_on = time.time() <= request.session.get(_UNTIL, 0)
-    return str(request.session.get(_WHOM, "")) if is_on else ""
+def whom(request: HttpRequest) -> User | None:
+    """The member as whom the pages outside of the admin are shown now."""
+    if _WHOM not in request.session or time.time() > request.session.get(_UNTIL, 0):
+        return None
+    return User.objects.filter(public_id=request.session[_WHOM]).first()
 
 
 def view_as_buyer(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:

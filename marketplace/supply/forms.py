@@ -68,7 +68,7 @@ class ColumnsForm(forms.Form):
 
 
 class WithdrawForm(forms.Form):
-    reason = ReasonField(max_length=200, help_text="For our own records. Name no person.")
+    reason = ReasonField(most=200, help_text="For our own records. Name no person.")
 
 
 class RejectsForm(forms.Form):

@@ -19,6 +19,7 @@ from accounts.models import User
 from marketplace.core import clock, logs, wake
 from marketplace.core.csv_export import Cell, csv_lines
 from marketplace.core.ids import new_id
+from marketplace.core.links import absolute
 from marketplace.core.transactions import in_transaction
 from marketplace.emails import Concern, tell_owners
 from marketplace.reveals import reveal
@@ -351,7 +352,8 @@ def download_rejects(staff: User, upload: Upload, batch: ImportBatch, *, reason:
     rows = batch.total - batch.accepted
     said = f"{staff.handle} downloaded {rows:,} row{'' if rows == 1 else 's'} of import {batch.pk}, with contacts."
     advice = "In the admin, Reveals says for what reason. Ask them if you do not know of it."
-    tell_owners(Concern(f"rejects:{batch.pk}:{staff.public_id}", "somebody downloaded many contacts", said, advice))
+    what, where = "somebody downloaded many contacts", absolute("admin:vault_reveal_changelist")
+    tell_owners(Concern(f"rejects:{batch.pk}:{staff.public_id}", what, said, advice, where=where, lasts=False))
     return parts
 
 

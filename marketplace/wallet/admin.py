@@ -4,10 +4,12 @@ from django.contrib import admin, messages
 from django.db.models import Case, Count, F, OuterRef, Q, QuerySet, Subquery, Value, When
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils.html import format_html_join
 
-from marketplace.core.admin import InWords, ReadOnlyAdmin, TwoPeopleAdmin, in_words, member_page
+from marketplace.core.admin import InWords, ReadOnlyAdmin, TwoPeopleAdmin, member_page
 from marketplace.core.money import dollars
+from marketplace.core.templatetags.ui import in_words
 
 from . import inbox
 from .models import (
@@ -164,9 +166,18 @@ class UnexplainedPaymentAdmin(ReadOnlyAdmin):
 
     @admin.display(description="What was asked and decided")
     def decisions(self, payment: UnexplainedPayment) -> str:
-        asked = payment.resolutions.select_related("member").order_by("-pk")
-        lines = ((f"{one.made_at:%Y-%m-%d}", one.sentence, one.get_state_display()) for one in asked)
-        return format_html_join("", "{}: {} {}<br>", lines) or "Nothing yet."
+        asked = payment.resolutions.select_related("member", "maker", "checker", "payment").order_by("-pk")
+        lines = (
+            (
+                f"{one.made_at:%Y-%m-%d}",
+                reverse("admin:approval", args=["resolution", one.public_id]),
+                one.sentence,
+                f"Asked for by {one.maker.handle}: {one.reason.rstrip('.')}.",
+                f"{one.get_state_display()}{f' by {one.checker.handle}' if one.checker else ''}",
+            )
+            for one in asked
+        )
+        return format_html_join("", '{}: <a href="{}">{}</a>. {} {}.<br>', lines) or "Nothing yet."
 
 
 @admin.register(Resolution)

@@ -10,6 +10,7 @@ from accounts.services import require_verified
 from marketplace.core import clock, logs
 from marketplace.core.links import absolute
 from marketplace.core.money import CURRENCY, whole_cents
+from marketplace.core.refusals import Refusal
 from marketplace.core.throttle import throttle
 from marketplace.core.transactions import in_transaction
 from marketplace.ledger import services as ledger
@@ -25,6 +26,12 @@ DEPOSITS_PER_HOUR = 20
 GIVEN_UP = {"requires_payment_method", "canceled"}  # states of a payment from which no money comes any more
 
 
+class DepositsPaused(Refusal):
+    """Who may not buy is not asked for money."""
+
+    message = "Buying is paused on your account, so no deposit can be made. Please write to our support."
+
+
 def start_deposit(buyer: User, amount: int, *, lead_ids: Sequence[str] = ()) -> tuple[Deposit, str]:
     """Begin a deposit of ``amount`` cents; returns it and the address of the processor's page.
 
@@ -33,10 +40,13 @@ def start_deposit(buyer: User, amount: int, *, lead_ids: Sequence[str] = ()) -> 
 
     Raises:
         NotVerified, NotAllowed: the member may not put money in (AL-07).
+        DepositsPaused: support has paused buying for the member.
         TooMany: more than 20 an hour.
         ProcessorDown: nothing was charged; the deposit ends by itself.
     """
     require_verified(buyer)
+    if buyer.buying_stopped_at is not None:
+        raise DepositsPaused
     whole_cents(amount)
     throttle("deposit", buyer.public_id, limit=DEPOSITS_PER_HOUR, seconds=3600)
     now = clock.now()

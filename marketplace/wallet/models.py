@@ -324,7 +324,7 @@ class Resolution(TwoPeople):
         ]
 
     def __str__(self) -> str:
-        return f"Resolution {self.public_id}"
+        return f"Resolution {self.public_id} of {dollars(self.amount_cents)}"
 
     @property
     def about_id(self) -> int | None:
@@ -335,8 +335,8 @@ class Resolution(TwoPeople):
         """What happens if it is approved, in one line."""
         money = f"{dollars(self.amount_cents)} of payment {self.payment.intent_id}"
         if self.member is None:
-            return f"Send {money} back to its payer at the card processor."
-        return f"Put {money} on the balance of {self.member.handle}."
+            return f"Send {money} back to its payer at the card processor"
+        return f"Put {money} on the balance of {self.member.handle}"
 
     @property
     def done(self) -> str:

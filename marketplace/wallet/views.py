@@ -134,7 +134,7 @@ def add_money(request: MemberRequest) -> HttpResponse:
     billing_details.keep_details(request.user, form.cleaned_data)
     try:
         _, address = deposits.start_deposit(request.user, form.cleaned_data["cents"], lead_ids=lead_ids)
-    except (gateway.ProcessorDown, TooMany) as refusal:
+    except (gateway.ProcessorDown, deposits.DepositsPaused, TooMany) as refusal:
         return _refused(request, "wallet/add_money.html", context, refusal)
     return SeeOther(address)
 

@@ -19,20 +19,23 @@ from marketplace.core.two_people import ask_once, decide
 
 from .models import MoreReveals, Reveal
 
-ALONE = 50  # looks in an hour
+ALONE = 50  # people in an hour
 AN_HOUR = timedelta(hours=1)
 Details = TypeVar("Details")
 
 
 class TooManyReveals(Refusal):
-    """The looks of this hour are used up; another person may allow more."""
+    """So many people were looked at within the hour; another person may allow more."""
 
     status = 429
     retry_after = 3600
-    message = (
-        f"You have looked at {ALONE} people within an hour. Wait, or ask somebody else to allow more: tell them what "
-        "you are working on."
-    )
+
+    def __init__(self, looked_at: int) -> None:
+        self.looked_at = looked_at
+        super().__init__(
+            f"You have looked at {looked_at} people within an hour. Wait, or ask somebody else to allow more: tell "
+            "them what you are working on."
+        )
 
 
 def reveal(staff: Any, about: Reveal.About, subject_id: str, *, reason: str, read: Callable[[], Details]) -> Details:
@@ -50,8 +53,9 @@ def reveal(staff: Any, about: Reveal.About, subject_id: str, *, reason: str, rea
 
 def _record(staff: Any, about: Reveal.About, subject_id: str, reason: str) -> None:
     get_user_model().objects.select_for_update(no_key=True).get(pk=staff.pk)  # two looks at once count as two
-    if looks_left(staff) <= 0:
-        raise TooManyReveals
+    again = _within_an_hour(staff).filter(about=about, subject_id=subject_id).exists()
+    if not again and people_left(staff) <= 0:
+        raise TooManyReveals(people_looked_at(staff))
     why = mask_cards(reason)
     Reveal.objects.create(
         staff=staff, about=Reveal.About(about), subject_id=subject_id, reason=why, revealed_at=clock.now()
@@ -64,16 +68,24 @@ def looks_at(member: Any) -> QuerySet[Reveal]:
     return about.select_related("staff").order_by("-revealed_at")
 
 
-def looks_left(staff: Any) -> int:
+def _within_an_hour(staff: Any) -> QuerySet[Reveal]:
+    return Reveal.objects.filter(staff=staff, revealed_at__gt=clock.now() - AN_HOUR)
+
+
+def people_looked_at(staff: Any) -> int:
+    """How many people this member of staff looked at within the hour; one of them twice is one."""
+    return _within_an_hour(staff).order_by().values("about", "subject_id").distinct().count()
+
+
+def people_left(staff: Any) -> int:
     """How many more people this member of staff may look at now."""
     since = clock.now() - AN_HOUR
-    looked = Reveal.objects.filter(staff=staff, revealed_at__gt=since).count()
-    allowed = MoreReveals.objects.filter(maker=staff, state=MoreReveals.State.APPROVED, decided_at__gt=since).count()
-    return ALONE * (1 + allowed) - looked
+    allowed = MoreReveals.objects.approved().filter(maker=staff, decided_at__gt=since).count()
+    return ALONE * (1 + allowed) - people_looked_at(staff)
 
 
 def ask_for_more(staff: Any, *, reason: str, key: str = "") -> MoreReveals:
-    """Ask for another 50 looks within an hour. Asked again while it waits, it is the same request."""
+    """Ask for another 50 people within an hour. Asked again while it waits, it is the same request."""
     waiting = MoreReveals.objects.waiting().filter(maker=staff)
     try:
         return waiting.first() or ask_once(MoreReveals, staff, key=key, reason=reason)

@@ -61,7 +61,8 @@ MAILS: dict[str, list[dict]] = {
     ],
     "wallet/email/alert": [{"what": what, "processor_id": "pi_123"} for what in ALERTS],
     "ledger/email/adjusted": [
-        MONEY | {"was": {kind: True}} for kind in ("goodwill", "put_in", "take_out", "write_off")
+        MONEY | {"was": {kind: True}, "reason": "Counted twice by the bank."}
+        for kind in ("goodwill", "put_in", "take_out", "write_off")
     ],
     "purchases/email/credited": [
         MONEY | {"what": "Solar, Phoenix AZ", "why": "Goodwill", "price": "$2,000.00", "purchase": "purchase234567"}
@@ -71,7 +72,20 @@ MAILS: dict[str, list[dict]] = {
             "what": "mail does not leave",
             "said": "Mails wait: 3, the oldest for 20 minutes.",
             "advice": "See that beat runs.",
-        }
+            "where": "http://testserver/admin/",
+            "lasts": True,
+        },
+        {
+            "what": "somebody looks at many people",
+            "said": "Sam has looked at 50 people.",
+            "advice": "Ask them why.",
+            "where": "",
+            "lasts": False,
+        },
+    ],
+    "staff/email/roles": [
+        {"by": "Olga", "roles": ["finance"], "url": "http://testserver/admin/"},
+        {"by": "Olga", "roles": [], "url": ""},
     ],
     "wallet/email/payment_found": [MONEY],
     "wallet/email/reconciliation": [DIFFERENCE | {"more": 0}, DIFFERENCE | {"more": 123}],
@@ -145,11 +159,11 @@ def test_text_and_html_say_the_same(alice, name, context):
 @pytest.mark.django_db
 @pytest.mark.parametrize(("name", "context"), CASES)
 def test_every_value_is_said(alice, name, context):
-    _, text, _ = rendered(alice, name, context)
+    subject, text, _ = rendered(alice, name, context)
     values = [value for value in context.values() if isinstance(value, str | int) and not isinstance(value, bool)]
     values += [value for line in context.get("lines", ()) for value in line.values()]
     for value in values:
-        assert str(value) in text
+        assert str(value) in subject + text
 
 
 @pytest.mark.django_db

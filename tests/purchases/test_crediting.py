@@ -35,8 +35,8 @@ def buy(buyer, cents=1000):
     return buy_lead(buyer, make_lead(price_cents=cents), price_seen=cents, key=new_id())
 
 
-def ask(maker, purchase, cents, code="bad_number"):
-    return crediting.ask(maker, purchase, cents=cents, problem=code, reason=REASON)
+def ask(maker, purchase, cents, code="bad_number", *, more=True):
+    return crediting.ask(maker, purchase, cents=cents, problem=code, reason=REASON, more=more)
 
 
 def grant(maker, checker, owner, cents):
@@ -77,6 +77,24 @@ def test_what_waits_counts(alice, maker):
     assert refusal.value.left == 300
     assert "$3.00" in refusal.value.message
     assert ask(maker, purchase, 300).is_waiting
+
+
+@pytest.mark.parametrize("is_approved", [False, True])
+def test_who_does_not_know_of_an_earlier_one_is_told(alice, bob, maker, checker, is_approved):
+    purchase = buy(alice)
+    first = ask(maker, purchase, 300, more=False)
+    if is_approved:
+        crediting.approve(checker, first)
+    with pytest.raises(crediting.AskedBefore):
+        ask(checker, purchase, 300, "goodwill", more=False)
+    assert ask(checker, purchase, 300, more=True).is_waiting
+    assert ask(checker, buy(bob), 300, more=False).is_waiting, "another purchase"
+
+
+def test_a_declined_one_is_no_earlier_one(alice, maker, checker):
+    purchase = buy(alice)
+    crediting.decline(checker, ask(maker, purchase, 300), answer="A person answered.")
+    assert ask(maker, purchase, 300, more=False).is_waiting
 
 
 @pytest.mark.parametrize("cents", [0, -1, 1001])

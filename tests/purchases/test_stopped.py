@@ -88,3 +88,16 @@ def test_where_one_comes_back_to_with_money_for_several(carol):
     panel = template.render(Context({"request": request, "lead_ids": ids}))
     assert DISPUTED in panel
     assert "<form" not in panel
+
+
+@pytest.mark.parametrize("path", ["/leads/", "/leads/{}/"])
+def test_paused_says_so_where_one_buys(client, alice, path):
+    lead = make_lead(price_cents=2_450)
+    client.force_login(alice)
+    words = "Our support has paused buying on your account."
+    assert words not in client.get(path.format(lead.public_id)).text
+    alice.buying_stopped_at = clock.now()
+    alice.save()
+    page = client.get(path.format(lead.public_id)).text
+    assert words in page
+    assert (path == "/leads/") == ("Buy for $24.50" in page), "the list stays as it is for everybody"

@@ -1,21 +1,27 @@
 """`/admin/members/<id>/`: one page that answers a call, without a personal detail on it."""
 
 import re
+from datetime import timedelta
 
 import pytest
 from allauth.mfa.models import Authenticator
+from django.contrib.auth.models import Group
 from django.db import DatabaseError
 from django.urls import reverse
 
 from accounts.factors import NotForYou
+from marketplace.core import clock, two_people
+from marketplace.core.two_people import TooNew
 from marketplace.ledger import adjustments
+from marketplace.ledger.services import wallet_of
 from marketplace.mail.models import OutgoingEmail
 from marketplace.purchases import crediting
 from marketplace.staff import services
 from marketplace.staff.models import Act
 from marketplace.wallet.models import BillingDetails, Deposit
+from privacy.vault.fields import unseal_from
 from tests.accounts.test_admin import MEMBER
-from tests.people import give, make_member
+from tests.people import give, make_member, make_staff
 
 from .conftest import browser_of
 
@@ -70,15 +76,15 @@ def test_why_somebody_cannot_buy(as_sam, as_fay, sam, alice):
 def test_what_waits_is_said(as_fay, as_olga, as_sam, sam, fay, alice, purchase):
     crediting.ask(sam, purchase, cents=400, problem="bad_number", reason="Rings through.")
     adjustments.ask(fay, alice, "goodwill", cents=500, reason="Sorry.")
-    page = as_fay.get(url(alice)).text
-    assert "$4.00 for purchase" in page
-    assert "Promotional credit granted: $5.00 for Alice" in page
-    assert page.count('href="/admin/approvals/') == 2
-    page = as_olga.get(url(alice)).text
-    assert page.count('href="/admin/approvals/') == 2
+    for browser in (as_fay, as_olga):
+        page = browser.get(url(alice)).text
+        assert "Give $4.00 of $10.00" in page
+        assert "Grant $5.00 of promotional credit to Alice" in page
+        assert page.count('href="/admin/approvals/') == 2
+        assert page.count("Waiting for a second person") == 2
     page = as_sam.get(url(alice)).text
-    assert page.count('href="/admin/approvals/credit/') == 1, "what Sam asked for"
-    assert page.count('href="/admin/approvals/adjustment/') == 0, "403 for support"
+    assert page.count('href="/admin/approvals/credit/') == 1
+    assert "promotional credit" not in page, "support may not read adjustments"
 
 
 def test_each_role_sees_its_part(as_fay, sam, alice, purchase):
@@ -109,7 +115,7 @@ def test_what_makes_no_sense_now_is_not_begun(as_sam, alice):
     here = f"/admin/members/{alice.public_id}/"
     page = as_sam.get(f"{here}email/", follow=True)
     assert page.redirect_chain == [(here, 302)]
-    assert "“Correct the email address” makes no sense for this member now." in page.text
+    assert "“Correct the email address” cannot be done for this member now." in page.text
 
 
 def test_nobody_of_that_id(as_sam):
@@ -146,6 +152,7 @@ def test_each_is_done_and_written_down(as_sam, sam, nora, address, fields, kind)
     assert "4242" not in act.text
     history = as_sam.get(f"/admin/accounts/user/{nora.pk}/history/").text
     assert "Sam" in history
+    assert f"{Act.Kind(kind).label}" in history or kind == "note"
     assert "Mistyped" not in history, "reasons are not in the history"
     nora.refresh_from_db()
     if kind == "email":
@@ -169,7 +176,7 @@ def test_without_a_reason_nothing_is_done(as_olga, nora, address):
 @pytest.mark.parametrize(
     ("address", "typed", "problem"),
     [
-        ("note/", {"text": "Long story. " * 90}, "at most 1000 characters"),
+        ("note/", {"text": "Long story. " * 90}, "Keep it to 1000 characters"),
         ("email/", {"email": "nora@localhost", "reason": "Mistyped."}, "Enter a valid email address."),
     ],
 )
@@ -245,6 +252,72 @@ def test_an_owner_appoints(as_olga, olga, alice):
     alice.refresh_from_db()
     assert not alice.is_staff
     assert browser_of(alice).get("/admin/", follow=True).status_code == 404
+
+
+def test_who_was_given_a_role_decides_nothing_for_a_day(as_olga, olga, fay, alice, bob, monkeypatch):
+    """Alone, an owner cannot make the second person for their own request: the other owners read of it first."""
+    other = make_staff("Otto", "owner")
+    as_olga.post(url(bob, "roles/"), {"roles": ["finance"], "reason": "Starts on Monday."})
+    mails = OutgoingEmail.objects.filter(template="marketplace/email/concern")
+    assert {mail.user for mail in mails} == {olga, other}
+    assert "Olga changed the roles of Bob, who has the role finance now." in unseal_from(mails[0], "context")["said"]
+    assert OutgoingEmail.objects.get(user=bob, template="staff/email/roles").category == "security"
+    asked = adjustments.ask(olga, alice, "put_in", cents=9_000_00, reason="For a friend.")
+    page = f"/admin/approvals/adjustment/{asked.public_id}/"
+    as_bob = browser_of(bob)
+    shown = as_bob.get(page).text
+    assert "You were given a role less than a day ago" in shown and 'value="approve"' not in shown
+    for decision in ({"decision": "approve"}, {"decision": "decline", "answer": "No."}):
+        assert as_bob.post(page, decision).status_code == 403
+    assert wallet_of(alice.pk).cash == 100_000
+    now = clock.now()
+    monkeypatch.setattr(clock, "now", lambda: now + timedelta(days=1))
+    bob.refresh_from_db()
+    adjustments.approve(bob, asked)
+    assert wallet_of(alice.pk).cash == 1_000_000
+
+
+def test_control_without_the_wait_one_person_is_enough(as_olga, olga, alice, bob, monkeypatch):
+    as_olga.post(url(bob, "roles/"), {"roles": ["finance"], "reason": "Starts on Monday."})
+    bob.refresh_from_db()
+    asked = adjustments.ask(olga, alice, "put_in", cents=9_000_00, reason="For a friend.")
+    with pytest.raises(TooNew):
+        adjustments.approve(bob, asked)
+    monkeypatch.setattr(two_people, "is_new", lambda reader: False)
+    adjustments.approve(bob, asked)
+    assert wallet_of(alice.pk).cash == 1_000_000
+
+
+def test_the_same_roles_are_no_change(as_olga, fay):
+    response = as_olga.post(url(fay, "roles/"), {"roles": ["finance"], "reason": "Just looking."})
+    assert response.status_code == 409
+    assert "These are the roles they have" in response.text
+    fay.refresh_from_db()
+    assert fay.appointed_at is None
+    assert not OutgoingEmail.objects.exists() and not Act.objects.exists()
+
+
+def test_who_loses_a_role_waits_for_nothing(as_olga, fay):
+    fay.groups.add(Group.objects.get(name="support"))
+    as_olga.post(url(fay, "roles/"), {"roles": ["finance"], "reason": "Less."})
+    fay.refresh_from_db()
+    assert fay.appointed_at is None
+
+
+@pytest.mark.parametrize("whose", ["own", "a colleague's", "an owner's"])
+def test_support_pauses_buying_for_buyers_only(as_sam, sam, fay, olga, whose):
+    member = {"own": sam, "a colleague's": fay, "an owner's": olga}[whose]
+    assert "Pause buying" not in as_sam.get(url(member)).text
+    response = as_sam.post(url(member, "stop-buying/"), {"reason": "Odd orders."})
+    assert response.status_code == 403
+    member.refresh_from_db()
+    assert member.buying_stopped_at is None
+
+
+def test_an_owner_pauses_buying_for_a_colleague(as_olga, fay):
+    assert as_olga.post(url(fay, "stop-buying/"), {"reason": "Odd orders."}).status_code == 302
+    fay.refresh_from_db()
+    assert fay.buying_stopped_at is not None
 
 
 def test_nobody_changes_their_own_roles(as_olga, olga):

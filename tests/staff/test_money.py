@@ -10,11 +10,13 @@ from marketplace.core.ids import new_id
 from marketplace.ledger import adjustments
 from marketplace.ledger.models import Adjustment
 from marketplace.ledger.services import wallet_of
+from marketplace.mail.models import OutgoingEmail
 from marketplace.purchases.models import Credit
 from marketplace.purchases.services import buy_lead
 from marketplace.wallet import deposits
 from marketplace.wallet.gateway import Payment
 from marketplace.wallet.models import Resolution, UnexplainedPayment
+from privacy.vault.fields import unseal_from
 from tests.people import give
 from tests.races.rig import assert_sound
 from tests.stock import make_lead
@@ -24,6 +26,7 @@ from .conftest import browser_of
 pytestmark = pytest.mark.django_db
 APPROVALS = "/admin/approvals/"
 SETTLE = "/admin/payments/pi_odd/settle/"
+CONTACT = "Leave out the email address, phone number or street address"
 
 
 def credit_url(purchase) -> str:
@@ -52,7 +55,11 @@ def test_it_works(as_sam, as_fay, alice, purchase):
     assert wallet_of(alice.pk).cash == 99_400
     assert_sound()
     history = as_fay.get(f"/admin/purchases/credit/{Credit.objects.get().pk}/history/").text
-    assert "Credit a purchase." in history and "Approved." in history
+    credit = Credit.objects.get()
+    for said in (f"Asked for Credit {credit.public_id} of $4.00.", f"Approved Credit {credit.public_id} of $4.00."):
+        assert said in history
+        assert said in as_fay.get(f"/admin/accounts/user/{alice.pk}/history/").text, "and in the member's"
+    assert history.index("Approved") < history.index("Asked for Credit"), "newest first"
 
 
 def test_pressed_twice_it_is_asked_for_once(as_sam, purchase):
@@ -89,10 +96,11 @@ def test_the_key_of_another_changes_nothing(as_sam, as_fay, purchase):
         ({"cents": "-4"}, "Enter an amount in dollars"),
         ({"cents": "4.005"}, "Enter an amount in dollars"),
         ({"cents": "1e3"}, "Enter an amount in dollars"),
-        ({"problem": ""}, "This field is required"),
+        ({"problem": ""}, "Choose what is wrong."),
+        ({"cents": ""}, "Enter an amount."),
         ({"problem": "because"}, "not one of the available choices"),
         ({"reason": ""}, "Say why"),
-        ({"reason": "x" * 501}, "at most 500 characters"),
+        ({"reason": "x" * 501}, "Keep it to 500 characters; these are 501."),
         ({"reason": "NUL\0"}, "Null characters"),
     ],
 )
@@ -109,10 +117,71 @@ def test_support_does_not_decide(as_sam, as_fay, fay, purchase):
     as_fay.post(credit_url(purchase), fields_of(as_fay.get(credit_url(purchase))))
     credit = Credit.objects.get()
     address = f"{APPROVALS}credit/{credit.public_id}/"
-    assert as_sam.get(address).status_code == 403
+    page = as_sam.get(address).text
+    assert "Somebody with another role decides this." in page and 'value="approve"' not in page
     assert as_sam.post(address, {"decision": "approve"}).status_code == 403
     assert "Give $4.00" not in as_sam.get(APPROVALS).text
     assert Credit.objects.get().is_waiting
+
+
+def test_the_same_is_not_given_twice_by_accident(as_sam, as_fay, alice, purchase):
+    address = credit_url(purchase)
+    as_sam.post(address, fields_of(as_sam.get(address)))
+    first = Credit.objects.get()
+    as_fay.post(f"{APPROVALS}credit/{first.public_id}/", {"decision": "approve"})
+    page = as_sam.get(address)
+    assert "$4.00 given back: number out of service or wrong" in page.text
+    response = as_sam.post(address, fields_of(page))
+    assert response.status_code == 409
+    assert "Tick that more is to be given" in response.text and 'value="4.00"' in response.text
+    assert Credit.objects.count() == 1
+    as_sam.post(address, fields_of(page, more="on"))
+    second = Credit.objects.latest("pk")
+    decision = as_fay.get(f"{APPROVALS}credit/{second.public_id}/").text
+    assert "Asked for besides" in decision and f"{APPROVALS}credit/{first.public_id}/" in decision
+
+
+def test_a_first_credit_asks_for_no_tick(as_sam, purchase):
+    assert 'name="more"' not in as_sam.get(credit_url(purchase)).text
+
+
+def test_nothing_is_offered_that_can_only_be_refused(as_sam, as_fay, fay, alice, purchase):
+    address, back = credit_url(purchase), f"/admin/members/{alice.public_id}/"
+    as_sam.post(address, fields_of(as_sam.get(address), cents="10.00"))
+    assert address not in as_sam.get(back).text
+    assert "all asked for" in as_sam.get(back).text
+    page = as_sam.get(address, follow=True)
+    assert page.redirect_chain == [(back, 302)]
+    assert "No credit can be asked for: all of this purchase is given back, or asked for." in page.text
+    give(fay, 10_000)
+    own = buy_lead(fay, make_lead(price_cents=1000), price_seen=1000, key=new_id())
+    page = as_fay.get(f"/admin/members/{fay.public_id}/").text
+    assert credit_url(own) not in page and "/adjust/" not in page
+
+
+def test_who_asked_is_led_to_it(as_sam, purchase):
+    page = as_sam.post(credit_url(purchase), fields_of(as_sam.get(credit_url(purchase))), follow=True).text
+    assert f'<a href="{APPROVALS}credit/{Credit.objects.get().public_id}/">See what you asked for</a>' in page
+
+
+def test_what_was_decided_stays_on_the_page_of_the_member(as_sam, as_fay, alice, purchase):
+    as_sam.post(credit_url(purchase), fields_of(as_sam.get(credit_url(purchase))))
+    address = f"{APPROVALS}credit/{Credit.objects.get().public_id}/"
+    as_fay.post(address, {"decision": "approve"})
+    page = as_sam.get(f"/admin/members/{alice.public_id}/").text
+    assert address in page and "Rings through." in page
+    assert "Approved" in page and "Fay," in page and "Sam," in page
+
+
+def test_a_large_adjustment_is_told_to_the_owners(as_fay, as_olga, fay, olga, alice):
+    told = OutgoingEmail.objects.filter(user=olga, category="operator")
+    for cents, mails in ((999_99, 0), (1_000_00, 1)):
+        asked = adjustments.ask(fay, alice, "put_in", cents=cents, reason="Paid by wire.")
+        as_olga.post(f"{APPROVALS}adjustment/{asked.public_id}/", {"decision": "approve"})
+        assert told.count() == mails
+    said = unseal_from(told.get(), "context")
+    assert "Fay asked for it and Olga approved it: “Put $1,000.00 on the balance of Alice”." in said["said"]
+    assert said["where"].endswith(f"/adjustment/{asked.public_id}/")
 
 
 def test_a_maker_does_not_check_their_own(as_fay, alice, purchase):
@@ -132,7 +201,7 @@ def test_enter_in_why_not_moves_no_money(as_sam, as_fay, alice, purchase):
     address = f"{APPROVALS}credit/{Credit.objects.get().public_id}/"
     response = as_fay.post(address, {"answer": "A person answered.", "decision": "approve"})
     assert response.status_code == 422
-    assert "You say why not." in response.text and "A person answered." in response.text
+    assert "This says why not." in response.text and "A person answered." in response.text
     assert Credit.objects.get().is_waiting
     assert wallet_of(alice.pk).cash == 99_000
 
@@ -207,7 +276,9 @@ def test_an_adjustment_goes_the_same_way(as_fay, as_olga, alice):
 def test_what_waits_is_said_before_more_is_asked(as_sam, as_fay, purchase):
     address = credit_url(purchase)
     as_sam.post(address, fields_of(as_sam.get(address)) | {"cents": "4.00"})
-    assert "$6.00 of it can be given back. $4.00 more waits for a second person already." in as_fay.get(address).text
+    page = as_fay.get(address).text
+    assert "$6.00 of it can be given back." in page
+    assert "$4.00 asked for and not decided yet: number out of service or wrong (asked for by Sam on" in page
     page = as_fay.get(f"{APPROVALS}credit/{Credit.objects.get().public_id}/").text
     assert f">{purchase.public_id}</a>: $10.00, $0.00 of it given back" in page
 
@@ -216,10 +287,14 @@ def test_what_waits_is_said_before_more_is_asked(as_sam, as_fay, purchase):
     ("words", "error"),
     [
         ("a", "Say why, in a few words."),
-        ("Write to her at alice@example.com instead.", "Leave out the email address or phone number"),
-        ("Call (614) 555-0142 about it.", "Leave out the email address or phone number"),
-        ("Call +16145550142 about it.", "Leave out the email address or phone number"),
+        ("Write to her at alice@example.com instead.", CONTACT),
+        ("Call (614) 555-0142 about it.", CONTACT),
+        ("Call +16145550142 about it.", CONTACT),
+        ("Call 555-867-5309 about it.", CONTACT),
+        ("She moved to 12 Old Oak Street.", CONTACT),
+        ("Paid \u202eback twice.", "invisible characters that turn the text around"),
         ("Payment pi_3Qa1b2c3d4e5f6g7 of 2026-11-26, $1,234,567.89, case 1234567.", ""),
+        ("Called 3 times on the way, lead 2026-1120-3344.", ""),
     ],
 )
 def test_reasons_are_words_without_contact_data(as_sam, purchase, words, error):
@@ -268,7 +343,7 @@ def test_unexplained_money_is_settled_by_two(as_sam, as_fay, alice, unexplained)
     assert f'href="{payment}">Cancel' in as_sam.get(SETTLE).text
     page = as_sam.post(SETTLE, {"whose": "give", "member": "nobody", "reason": "Hers, says the processor."})
     assert page.status_code == 422
-    assert "No member who proved their email is called so" in page.text
+    assert "No member with a confirmed email has this handle" in page.text
     assert 'value="nobody"' in page.text
     as_sam.post(SETTLE, {"whose": "give", "member": "alice", "reason": "Hers, says the processor."})
     again = as_sam.post(SETTLE, {"whose": "give", "member": "alice", "reason": "Again."})
@@ -316,7 +391,9 @@ def test_who_asked_finds_what_was_decided(as_sam, as_fay, purchase):
     page = as_sam.get(APPROVALS).text
     assert "decided within a week" in page
     assert "The number rings here." in page
-    assert "The number rings here." not in as_fay.get(APPROVALS).text, "only to whoever asked"
+    assert "What you decided within a week" in as_fay.get(APPROVALS).text
+    assert "Answers to what you asked for" in as_sam.get("/admin/").text
+    assert "Answers to what you asked for" not in as_fay.get("/admin/").text
     Credit.objects.update(decided_at=clock.now() - timedelta(days=8))
     assert "decided within a week" not in as_sam.get(APPROVALS).text
 

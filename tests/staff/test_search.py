@@ -2,7 +2,9 @@
 
 import pytest
 
+from marketplace.ledger import adjustments
 from marketplace.mail.models import OutgoingEmail
+from marketplace.purchases import crediting
 from marketplace.wallet.models import Deposit, Dispute, Refund
 from tests.people import make_member
 
@@ -87,3 +89,29 @@ def test_each_role_finds_what_it_may_see(cora, as_fay, alice, deposit, purchase)
     assert "Nothing that you may look at is called" in found(content, "pi_test_1").text
     assert found(content, purchase.lead.public_id)["Location"].startswith("/admin/leads/lead/")
     assert "Nothing that you may look at is called" in found(as_fay, OutgoingEmail.objects.first().public_id).text
+
+
+def test_a_reference_is_found_however_it_is_written(as_fay, as_sam, purchase):
+    public_id = purchase.lead.public_id
+    for text in (
+        public_id.upper(), f"#{public_id}", f"lead {public_id}", f"Lead #{public_id.upper()}", f"Reference {public_id}",
+        f"https://leadfair.example/leads/{public_id}/", f"http://127.0.0.1:8000/leads/{public_id}/buy/?page=2#top",
+    ):  # fmt: skip
+        assert f"Lead {public_id}" in found(as_sam, text).text, text
+
+
+def test_what_two_people_decide_is_found(as_fay, fay, sam, alice, purchase):
+    credit = crediting.ask(sam, purchase, cents=400, problem="bad_number", reason="Rings through.")
+    adjustment = adjustments.ask(fay, alice, "goodwill", cents=500, reason="Sorry.")
+    assert found(as_fay, credit.public_id)["Location"] == f"/admin/purchases/credit/{credit.pk}/change/"
+    assert found(as_fay, adjustment.public_id)["Location"] == f"/admin/ledger/adjustment/{adjustment.pk}/change/"
+
+
+@pytest.mark.parametrize(("number", "words"), [(20, "20 found"), (21, "More than 20 are called")])
+def test_more_than_are_listed(as_sam, number, words):
+    for index in range(number):
+        make_member(f"Marl{index}")
+    page = found(as_sam, "marl").text
+    assert words in page
+    assert page.count("Member Marl") == 20
+    assert ("/admin/accounts/user/?q=marl" in page) == (number > 20)

@@ -92,6 +92,16 @@ def test_fifty_one_in_an_hour_are_too_many(charlie, dana):
     assert look(dana) == "details", "the others are not held up"
 
 
+def test_the_same_person_again_is_one_person(charlie):
+    """Every look is written down; what counts towards the fifty are people."""
+    for number in [*range(50), 7, 7, 49]:
+        look(charlie, f"m{number}")
+    assert Reveal.objects.count() == 53
+    assert reveals.people_left(charlie) == 0
+    with pytest.raises(reveals.TooManyReveals, match="looked at 50 people"):
+        look(charlie, "m50")
+
+
 def test_an_hour_later_they_are_not(charlie, monkeypatch):
     for number in range(50):
         look(charlie, f"m{number}")
@@ -110,14 +120,14 @@ def test_a_second_person_allows_more(charlie, dana):
     with pytest.raises(reveals.TooManyReveals):
         look(charlie)
     reveals.allow_more(dana, request)
-    assert reveals.looks_left(charlie) == 50
+    assert reveals.people_left(charlie) == 50
     assert look(charlie) == "details"
 
 
 def test_a_declined_one_allows_nothing(charlie, dana):
     request = reveals.ask_for_more(charlie, reason="Curious.")
     reveals.decline_more(dana, request, answer="No.")
-    assert reveals.looks_left(charlie) == 50
+    assert reveals.people_left(charlie) == 50
     assert MoreReveals.objects.get().answer == "No."
 
 

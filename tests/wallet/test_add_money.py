@@ -420,3 +420,14 @@ def test_a_token_is_asked_for(buyer):
 @pytest.mark.parametrize("method", ["put", "delete", "patch"])
 def test_other_methods(as_buyer, method):
     assert getattr(as_buyer, method)(URL).status_code == 405
+
+
+def test_who_may_not_buy_is_not_asked_for_money(processor, as_buyer, buyer):
+    buyer.buying_stopped_at = buyer.date_joined
+    buyer.save()
+    page = as_buyer.get(URL)
+    assert "No deposit can be made meanwhile." in page.text
+    assert "Continue to the card page" not in page.text
+    response = as_buyer.post(URL, HUNDRED)
+    assert response.status_code == 409
+    assert not Deposit.objects.exists()

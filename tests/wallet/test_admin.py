@@ -209,7 +209,8 @@ def test_a_reconciliation_under_way_or_sound(as_owner, rows):
 def test_unexplained_money_with_what_was_asked(as_owner, rows):
     page = shown(as_owner, "unexplainedpayment", rows["unexplainedpayment"])
     assert "$11.00" in page
-    assert "Put $11.00 of payment pi_12 on the balance of Alice. Waiting for a second person" in page
+    assert "Put $11.00 of payment pi_12 on the balance of Alice</a>. Asked for by Bob: On the paper" in page
+    assert "Waiting for a second person." in page
     page = shown(as_owner, "resolution", rows["resolution"])
     for words in ("On the paper 1", "Bob", "nobody yet"):
         assert words in page

@@ -68,7 +68,7 @@ def test_it_works(payment, maker, checker, buyer):
     assert (payment.intent_id, payment.left_cents, in_suspense()) == ("pi_9", 9_000, 9_000)
     asked = suspense.ask(maker, payment, member=buyer, reason=WHY)
     assert (asked.is_waiting, asked.amount_cents, balance(buyer)) == (True, 9_000, 0)
-    assert asked.sentence == "Put $90.00 of payment pi_9 on the balance of Alice."
+    assert asked.sentence == "Put $90.00 of payment pi_9 on the balance of Alice"
     suspense.approve(checker, asked)
     assert (balance(buyer), in_suspense(), again(payment).left_cents) == (9_000, 0, 0)
     deposit = Deposit.objects.get()
@@ -478,7 +478,7 @@ def refunds_at(site) -> list[dict]:
 
 def test_it_is_sent_back(site, stray, maker, checker):
     asked = suspense.ask(maker, stray, reason=WHY)
-    assert asked.sentence == f"Send $90.00 of payment {stray.intent_id} back to its payer at the card processor."
+    assert asked.sentence == f"Send $90.00 of payment {stray.intent_id} back to its payer at the card processor"
     assert suspense.send_back_approved() == 0
     suspense.approve(checker, asked)
     assert (refunds_at(site), in_suspense()) == ([], 9_000)

@@ -39,6 +39,12 @@ def icon(name: str, label: str = "") -> SafeString:
 
 
 @register.filter
+def in_words(code: str) -> str:
+    """A word of the card processor as people write it: ``"needs_response"`` → ``"Needs response"``."""
+    return code.replace("_", " ").capitalize()
+
+
+@register.filter
 def dollars(cents: int) -> str:
     """Cents as ``$1,234.56``."""
     return money.dollars(cents)

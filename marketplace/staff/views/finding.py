@@ -15,7 +15,7 @@ LONGEST = 254
 def search(request: StaffRequest) -> HttpResponse:
     """What the text names; a single hit is opened at once."""
     text = request.GET.get("q", "").strip()[:LONGEST]
-    hits = find(text, request.user)
-    if len(hits) == 1:
-        return redirect(hits[0].address)
-    return page(request, "search", "Search", {"hits": hits, "text": text})
+    found = find(text, request.user)
+    if len(found.hits) == 1:
+        return redirect(found.hits[0].address)
+    return page(request, "search", "Search", {"found": found, "text": text})

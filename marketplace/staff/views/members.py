@@ -10,10 +10,11 @@ from accounts.factors import has_second_factor
 from accounts.models import User
 from marketplace.core.admin import staff_with
 from marketplace.ledger import statement as books
-from marketplace.ledger.models import Adjustment
 from marketplace.ledger.services import wallet_of
 from marketplace.mail.models import OutgoingEmail
-from marketplace.purchases.models import Credit, Purchase
+from marketplace.purchases import crediting
+from marketplace.purchases.models import Purchase
+from marketplace.staff.approvals import about
 from marketplace.staff.models import Act
 from marketplace.wallet.models import Deposit
 from marketplace.wallet.statement import deposits_of, in_words
@@ -33,6 +34,7 @@ def member(request: HttpRequest, public_id: str) -> HttpResponse:
     found = get_object_or_404(User, public_id=public_id)
     context = {"member": found, "tasks": tasks_for(request.user, found), "roles": found.groups.order_by("name")}  # type: ignore[arg-type]
     context["second_factor"] = has_second_factor(found)
+    context["requests"] = about(found, request.user, most=SHOWN)  # type: ignore[arg-type]
     context |= _money(request, found) | _work(request, found)
     context["acts"] = Act.objects.filter(member=found).select_related("staff").order_by("-pk")[: 2 * SHOWN]
     context["looks"] = looks_at(found).count()
@@ -45,15 +47,12 @@ def _money(request: HttpRequest, member: User) -> dict[str, Any]:
         return {}
     entries = books.page(member.pk, size=SHOWN).rows
     told = deposits_of(member, entries)
-    context = {
+    return {
         "purse": wallet_of(member.pk),
         "disputed": told.disputed,
         "lines": in_words(entries, told),
         "deposits": Deposit.objects.for_user(member).prefetch_related("refunds", "disputes").order_by("-pk")[:SHOWN],
     }
-    if request.user.has_perm("ledger.view_adjustment"):
-        context["adjustments"] = Adjustment.objects.waiting().filter(owner=member).select_related("maker", "owner")
-    return context
 
 
 def _work(request: HttpRequest, member: User) -> dict[str, Any]:
@@ -62,7 +61,7 @@ def _work(request: HttpRequest, member: User) -> dict[str, Any]:
     if request.user.has_perm("purchases.view_purchase"):
         bought = Purchase.objects.for_user(member).select_related("lead__vertical").order_by("-pk")
         context["purchases"] = bought[:SHOWN]
-        context["credits"] = Credit.objects.waiting().filter(buyer=member).select_related("purchase", "maker")
+        context["asked_whole"] = crediting.asked_whole(context["purchases"])
     if request.user.has_perm("mail.view_outgoingemail"):
         context["mails"] = OutgoingEmail.objects.filter(user=member).order_by("-pk")[:SHOWN]
     return context

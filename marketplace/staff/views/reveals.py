@@ -59,18 +59,18 @@ def _reveal(
         details = reveal(request.user, about, subject.public_id, reason=reason, read=read)
     except Refusal as refusal:
         return form_page(request, form, words, refusal=refusal)
-    write_history(request, subject, words.done)
+    write_history(request, words.history, subject)
     return page(request, "details", words.title, {"details": details, "words": words, "member": words.member})
 
 
 def _words(staff: User, about: Reveal.About, subject: Any, named: str) -> Words:
-    is_member, left = about is Reveal.About.MEMBER, reveals.looks_left(staff)
+    is_member, left = about is Reveal.About.MEMBER, reveals.people_left(staff)
     read_by = ", and the member can read it" if is_member else ""
     return Words(
         f"Details of {named}",
         f"Who looked, when and why is kept{read_by}. You can look at {max(left, 0)} more people within this hour.",
         "Show the details",
-        "Looked at the details.",
+        history="Looked at the details.",
         member=subject if is_member else None,
         back="" if is_member else reverse("admin:leads_lead_change", args=[subject.pk]),
         more=left <= 0,
@@ -112,5 +112,7 @@ def ask_for_more(request: StaffRequest) -> HttpResponse:
     intro = "Tell whoever decides what you are working on."
     back = reverse("admin:approvals")
     words = Words("Look at more people", intro, "Ask for 50 more", "It waits for a second person now.", back=back)
+    form = ReasonForm(request.POST or None)
+    form.fields["reason"].help_text = "Whoever decides reads it. No contact data."
     verb = partial(reveals.ask_for_more, request.user)
-    return form_task(request, ReasonForm(request.POST or None), words, verb, subject=None, back=back)
+    return form_task(request, form, words, verb, subject=None, back=back)

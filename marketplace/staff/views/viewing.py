@@ -19,17 +19,17 @@ def view_as_buyer(request: StaffRequest, public_id: str) -> HttpResponse:
     """Look at the site as this buyer sees it, once it is written down why."""
     member = get_object_or_404(User, public_id=public_id, is_staff=False)
     intro = (
-        "You see their lists, prices and balance for a quarter of an hour. You can change nothing, contacts stay "
-        "hidden, and it is kept who looked and why."
+        "You see the catalogue, their leads and their wallet for a quarter of an hour. You can change nothing, "
+        "contacts stay hidden, and it is kept who looked and why."
     )
-    done = "Looked at the site as this buyer."
-    words = Words("Look as this buyer", intro, "Look as this buyer", done, member)
+    title, history = "Look as this buyer", "Looked at the site as this buyer."
+    words = Words(title, intro, title, history=history, member=member)
     form = ReasonForm(request.POST or None)
     if request.method != "POST" or not form.is_valid():
         return form_page(request, form, words)
     services.begin_viewing(request.user, member, reason=form.cleaned_data["reason"])
     viewing.begin(request, member)
-    write_history(request, member, done)
+    write_history(request, words.history, member)
     return redirect("purchases:my_leads")
 
 
