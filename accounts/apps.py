@@ -6,6 +6,7 @@ from privacy.vault.fields import SealedInJson, seals_in_json
 class AccountsConfig(AppConfig):
     name = "accounts"
     label = "accounts"
+    verbose_name = "Members"
 
     def ready(self) -> None:
         from . import factors

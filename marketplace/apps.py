@@ -8,6 +8,7 @@ class MarketplaceConfig(AppConfig):
     """The composition root: the home page, health, the demo pages and the commands that see every room."""
 
     name = "marketplace"
+    verbose_name = "The site's own checks"
 
     def ready(self) -> None:
         """Celery's file-system broker, used where there is no Redis, does not make its own folders."""

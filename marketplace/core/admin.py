@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.admin.exceptions import DisallowedModelAdminLookup, DisallowedModelAdminToField
 from django.contrib.admin.models import LogEntry
 from django.contrib.admin.options import IncorrectLookupParameters
@@ -39,6 +39,14 @@ def staff_with(permission: str) -> Callable[[View], View]:
 def member_page(member: Any) -> SafeString:
     """The handle, linked to the page that answers a call of theirs."""
     return format_html('<a href="{}">{}</a>', reverse("admin:member", args=[member.public_id]), member.handle)
+
+
+def tell_tried_again(model_admin: admin.ModelAdmin, request: HttpRequest, done: int, chosen: int) -> None:
+    """Say how many of the chosen rows are tried again, and that the others cannot be."""
+    if done:
+        model_admin.message_user(request, f"{done} of {chosen} will be tried again.", messages.SUCCESS)
+    else:
+        model_admin.message_user(request, "Nothing here was given up and can be tried again.", messages.WARNING)
 
 
 class InWords(admin.AllValuesFieldListFilter):

@@ -14,6 +14,7 @@ def _after_migrate(using: str, **kwargs: object) -> None:
 class LeadsConfig(AppConfig):
     name = "marketplace.leads"
     label = "leads"
+    verbose_name = "Leads and prices"
 
     def ready(self) -> None:
         post_migrate.connect(_after_migrate, sender=self)

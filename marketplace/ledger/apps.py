@@ -14,6 +14,7 @@ def _after_migrate(using: str, **kwargs: object) -> None:
 class LedgerConfig(AppConfig):
     name = "marketplace.ledger"
     label = "ledger"
+    verbose_name = "Books"
 
     def ready(self) -> None:
         post_migrate.connect(_after_migrate, sender=self)

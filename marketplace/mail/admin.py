@@ -1,8 +1,8 @@
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from marketplace.core.admin import ReadOnlyAdmin, member_page
+from marketplace.core.admin import ReadOnlyAdmin, member_page, tell_tried_again
 
 from . import services
 from .models import OutgoingEmail
@@ -39,4 +39,4 @@ class OutgoingEmailAdmin(ReadOnlyAdmin):
         queued = [mail for mail in queryset if services.send_again(request.user, mail)]
         for mail in queued:
             self.log_change(request, mail, f"Queued again after: {mail.problem}")
-        self.message_user(request, f"{len(queued)} of them will be tried again.", messages.SUCCESS)
+        tell_tried_again(self, request, len(queued), len(queryset))

@@ -18,6 +18,7 @@ def _after_migrate(using: str, **kwargs: object) -> None:
 class StaffConfig(AppConfig):
     name = "marketplace.staff"
     label = "staff"
+    verbose_name = "What our staff did"
 
     def ready(self) -> None:
         post_migrate.connect(_after_migrate, sender=self)

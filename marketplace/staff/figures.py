@@ -73,7 +73,7 @@ def _queues(reader: User) -> Iterator[Figure]:
         yield _last_check()
     if reader.has_perm("wallet.view_unexplainedpayment"):
         cents = _suspense()
-        yield Figure("Unexplained money", dollars(cents), _list("wallet_unexplainedpayment"), cents != 0)
+        yield Figure("Unexplained money", dollars(cents), _list("wallet_unexplainedpayment", "?open=yes"), cents != 0)
     if reader.has_perm("wallet.view_reconciliation"):
         yield _last_reconciliation()
 

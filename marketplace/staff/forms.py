@@ -66,13 +66,15 @@ class NoteForm(ReasonForm):
     )
 
 
+class ReachableEmailField(forms.EmailField):
+    default_validators = [reachable_email]
+
+
 class EmailForm(ReasonForm):
-    email = forms.EmailField(
+    email = ReachableEmailField(
         label="The right email address",
-        max_length=254,
-        validators=[reachable_email],
         help_text="Spell it back to the member. A code goes to it at once.",
-        error_messages={"required": "Enter the address."},
+        error_messages={"required": "Enter the address.", "invalid": "Enter an address such as name@example.com."},
     )
     field_order = ["email", "reason"]
 

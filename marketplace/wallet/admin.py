@@ -1,13 +1,13 @@
 from typing import Any
 
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.db.models import Case, Count, F, OuterRef, Q, QuerySet, Subquery, Value, When
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html_join
 
-from marketplace.core.admin import InWords, ReadOnlyAdmin, TwoPeopleAdmin, member_page
+from marketplace.core.admin import InWords, ReadOnlyAdmin, TwoPeopleAdmin, member_page, tell_tried_again
 from marketplace.core.money import dollars
 from marketplace.core.templatetags.ui import in_words
 
@@ -110,8 +110,8 @@ class StripeEventAdmin(ReadOnlyAdmin):
 
     @admin.action(description="Try again what was given up")
     def try_again(self, request: HttpRequest, queryset: QuerySet[StripeEvent]) -> None:
-        revived = inbox.try_again(queryset)
-        self.message_user(request, f"{revived} of them will be tried again.", messages.SUCCESS)
+        chosen = len(queryset)
+        tell_tried_again(self, request, inbox.try_again(queryset), chosen)
 
 
 class IsOpen(admin.SimpleListFilter):

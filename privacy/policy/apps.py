@@ -15,6 +15,7 @@ def _after_migrate(using: str, **kwargs: object) -> None:
 class PolicyConfig(AppConfig):
     name = "privacy.policy"
     label = "policy"
+    verbose_name = "Policy and terms"
 
     def ready(self) -> None:
         post_migrate.connect(_after_migrate, sender=self)

@@ -13,6 +13,7 @@ def _after_migrate(using: str, **kwargs: object) -> None:
 class VaultConfig(AppConfig):
     name = "privacy.vault"
     label = "vault"
+    verbose_name = "Looks at personal details"
 
     def ready(self) -> None:
         """A ring that cannot be read is noticed before the first request, not at the first contact."""

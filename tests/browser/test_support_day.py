@@ -88,10 +88,10 @@ def test_a_support_day(stack, open_browser, javascript):
     named(page)
     page.get_by_role("button", name="Ask for the credit").click()
     expect(page.get_by_text("It waits for a second person now.")).to_be_visible()
-    expect(page.get_by_role("link", name=re.compile(r"\$7\.50 for purchase"))).to_be_visible()
+    expect(page.get_by_role("link", name=re.compile(r"^Give \$7\.50 of"))).to_be_visible()
 
     # Support cannot decide it; finance can.
-    page.get_by_role("link", name=re.compile(r"\$7\.50 for purchase")).click()
+    page.get_by_role("link", name=re.compile(r"^Give \$7\.50 of")).click()
     expect(page.get_by_role("button", name="Approve")).to_have_count(0)
     finance = open_browser(javascript=javascript)
     sign_in(finance, stack, session["dana"])

@@ -177,7 +177,7 @@ def test_without_a_reason_nothing_is_done(as_olga, nora, address):
     ("address", "typed", "problem"),
     [
         ("note/", {"text": "Long story. " * 90}, "Keep it to 1000 characters"),
-        ("email/", {"email": "nora@localhost", "reason": "Mistyped."}, "Enter a valid email address."),
+        ("email/", {"email": "nora@localhost", "reason": "Mistyped."}, "Enter an address such as name@example.com."),
     ],
 )
 def test_what_cannot_be_taken_is_given_back(as_sam, nora, address, typed, problem):

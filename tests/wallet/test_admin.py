@@ -149,7 +149,7 @@ def test_an_event_that_was_given_up_is_tried_again(as_owner, rows):
         {"action": "try_again", "_selected_action": [rows["stripeevent"]]},
         follow=True,
     )
-    assert "1 of them will be tried again." in response.content.decode()
+    assert "1 of 1 will be tried again." in response.content.decode()
     event = StripeEvent.objects.get()
     assert (event.state, event.attempts, event.problem) == ("new", 0, "")
 

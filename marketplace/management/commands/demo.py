@@ -6,6 +6,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
+from marketplace.checks import check_books
 from marketplace.demo_data import leads, people, purchases
 from marketplace.leads import market
 
@@ -30,4 +31,5 @@ class Command(BaseCommand):
         purchases.buy()
         market.count()
         market.look_around()
+        check_books()
         self.stdout.write(f"Sign in as {people.ALICE.email} with the password {people.PASSWORD}.")
