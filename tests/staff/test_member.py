@@ -188,6 +188,17 @@ def test_what_cannot_be_taken_is_given_back(as_sam, nora, address, typed, proble
     assert not Act.objects.exists()
 
 
+def test_a_form_that_was_open_too_long_is_given_back(sam, alice):
+    browser = browser_of(sam)
+    browser.handler.enforce_csrf_checks = True
+    response = browser.post(url(alice, "note/"), {"text": "Typed for <long>.", "key": "k234567", "password": "secret"})
+    assert response.status_code == 403
+    assert "Note: Typed for &lt;long&gt;." in response.text
+    assert "secret" not in response.text and "k234567" not in response.text
+    assert "no-store" in response["Cache-Control"]
+    assert not Act.objects.exists()
+
+
 def test_no_browser_cuts_a_note(as_sam, nora):
     assert "maxlength" not in re.search("<textarea[^>]*>", as_sam.get(url(nora, "note/")).text)[0]
 
