@@ -96,5 +96,5 @@ class OutgoingEmail(models.Model):
     @property
     def about(self) -> str:
         """What it says, without opening it: its category and the name of its template, such as "Receipt: credited"."""
-        name = self.template.rpartition("/")[2].replace("_", " ")
-        return f"{self.get_category_display()}: {name}"
+        category, name = self.get_category_display(), self.template.rpartition("/")[2].replace("_", " ")
+        return category if name in category.lower() else f"{category}: {name}"
